@@ -1,0 +1,236 @@
+"""The handful of types that every room knows. Imports nothing of ours but `errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, overload
+
+import msgspec
+
+from engine.errors import Unreadable
+
+MASK = "•••"
+
+
+class Secret:
+    """A text that is never shown: `str`, `repr` and JSON give a mask; only `reveal()` gives the value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+# --- what a source yields -------------------------------------------------------------------------
+
+
+class Position(msgspec.Struct, frozen=True):
+    """The place of the *next* row of a partition."""
+
+    row: int = 0  # rows before it, malformed ones included
+    line: int = 1  # counts from 1
+    offset: int = 0  # bytes before it, after decompression
+    check: int = 0  # CRC-32 of these bytes
+
+
+@dataclass(slots=True)
+class Malformed:
+    """A row that could not be read."""
+
+    row: int  # counts from 0 within its `Rows`, malformed ones included
+    code: str
+    reason: str
+    raw: str  # the first 4 KiB of it, undecodable bytes replaced
+
+
+@dataclass(slots=True)
+class Rows:
+    """A micro-batch: consecutive rows of one partition, 100 to 300 of them.
+
+    A record is a list of cells in the order of `columns` or, where `columns` is None, a dict.
+    Rows are counted from `start.row`; `numbers[i]` is the row (within this batch, from 0) of `records[i]`, and
+    None when no row is malformed, so that row and record coincide.
+    `locate(row)` gives the line and the byte offset where that row starts.
+    """
+
+    file: str  # the partition's name as people know it: a path as written in the pipeline, or an address
+    start: Position
+    end: Position
+    columns: tuple[str, ...] | None
+    records: list[Any]
+    locate: Callable[[int], tuple[int, int]]
+    malformed: list[Malformed] = field(default_factory=list)
+    numbers: list[int] | None = None
+
+    def __len__(self) -> int:
+        """How many rows, malformed ones included."""
+        return self.end.row - self.start.row
+
+    def row(self, index: int) -> int:
+        """The row, within this batch, of record `index`."""
+        return index if self.numbers is None else self.numbers[index]
+
+    def record(self, index: int) -> dict[str, Any]:
+        """Record `index` as a dict."""
+        cells = self.records[index]
+        return cells if self.columns is None else dict(zip(self.columns, cells, strict=True))
+
+    def meta(self, index: int) -> dict[str, Any]:
+        """What expressions see as `meta`, less `source`."""
+        line, offset = self.locate(self.row(index))
+        return {"file": self.file, "line": line, "offset": offset}
+
+
+# --- what a mapping gives ---------------------------------------------------------------------------
+
+
+class Failure(NamedTuple):
+    """Why a record or payload goes to the dead letters."""
+
+    code: str
+    reason: str
+    field: str = ""  # the place in the payload, dotted
+
+
+@dataclass(slots=True)
+class Mapped:
+    """What one mapping made of one `Rows`: lists of equal length, one entry per payload.
+
+    Every record is in exactly one of: `sources` (once per payload), `filtered`, `failed`; a record whose `each` is
+    empty, or all of whose elements were left out, counts as filtered.
+    """
+
+    payloads: list[Any]
+    sources: list[int]  # index of the record it came from; never decreases
+    elements: list[int] | None  # index of the element of `each`; None without `each`
+    keys: list[Any] | None  # values of the mapping's `key:`; None without one
+    filtered: list[int]  # records that `when` or `skip` left out
+    failed: list[tuple[int, Failure]]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding about a value of the pipeline file, placed by the path to it and a place within its text.
+
+    `path` goes from the document's root: `("mappings", "profiles", "fields", "email")`. `at` counts characters from
+    the start of the scalar's text as parsed; None points at the value (or, with `on_key`, at its key).
+    """
+
+    code: str
+    message: str
+    path: tuple[str | int, ...]
+    at: int | None = None
+    length: int = 1
+    on_key: bool = False
+    hint: str = ""  # "did you mean …?" or what would do
+    warning: bool = False
+
+
+# --- what is exchanged with a vendor ----------------------------------------------------------------
+
+
+class Payloads(Sequence[Any]):
+    """The payloads of one batch: each is encoded once, and decoded again only when somebody looks at it.
+
+    Put into a request's body it is written as a JSON array of the encoded payloads.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, raw: Sequence[msgspec.Raw]) -> None:
+        self.raw = raw
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Payloads: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return Payloads(self.raw[index])
+        return msgspec.json.decode(self.raw[index])
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(msgspec.json.decode, self.raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a vendor's conversation yields.
+
+    `path` starts with `/` and follows the vendor's `base_url`, or is a whole address. The vendor's headers are added
+    only where the address has the vendor's own origin. `json` is any JSON value (or holds `Payloads`); None: no body.
+    """
+
+    method: str
+    path: str
+    json: Any = None
+    headers: Mapping[str, str | Secret] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """A request as it goes out. Header values may be secrets; the transport alone reveals them."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str | Secret]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer as it came in, whole and capped. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    delay: float = 0.0  # seconds a pretend vendor takes to give it
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON; raises `Unreadable` where it is none."""
+        try:
+            return msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unreadable(f"HTTP {self.status} with a body that is not JSON: {self.text[:200]!r}") from error
+
+    def __getitem__(self, key: str) -> Any:
+        """A member of the answer's JSON object; raises `Unreadable` where there is none."""
+        answer = self.json()
+        if not isinstance(answer, dict) or key not in answer:
+            raise Unreadable(f"HTTP {self.status} without {key!r}: {self.text[:200]!r}")
+        return answer[key]
+
+
+# --- what becomes of a payload ------------------------------------------------------------------------
+
+
+class Verdict(NamedTuple):
+    """What the vendor said of one payload that it did not simply take."""
+
+    outcome: str  # "rejected" | "dropped" | "unknown" | "again"
+    code: str
+    reason: str

@@ -1,0 +1,220 @@
+"""All that a plugin may import: the words in which vendors, sources and file sinks are written.
+
+A vendor is a class. Its constructor's parameters are the settings (`schemas/sinks/NAME.json` says their shapes); each
+method under `@action` is a generator that yields requests and is sent the answers. It performs no I/O: it never
+opens a socket, sleeps, retries, counts or logs. What it returns names only the payloads that the vendor turned away:
+
+    @action(max_records=1000, max_bytes=3_800_000, rate=5)
+    def update_user(self, users):
+        '''Create or update users.'''
+        reply = yield post("/users/bulkUpdate", {"users": users})
+        return refused(users, reply)          # {1: rejected("conflict", "…")}; silence means delivered
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+from engine.errors import (
+    EngineError,
+    Halt,
+    InvalidPipeline,
+    NoAnswer,
+    NotNow,
+    RecordError,
+    Refused,
+    Split,
+    Unreadable,
+)
+from engine.model import (
+    Failure,
+    Malformed,
+    Payloads,
+    Position,
+    Request,
+    Response,
+    Rows,
+    Secret,
+    Verdict,
+    WireRequest,
+)
+
+__all__ = [
+    "Action", "Conversation", "EngineError", "Failure", "Halt", "InvalidPipeline", "Malformed", "NoAnswer", "NotNow",
+    "Note", "Payloads", "Position", "RecordError", "Refused", "Request", "Response", "Rows", "Secret", "Source",
+    "Split", "Unreadable", "Vendor", "Verdict", "WireRequest", "Writer", "action", "again", "delete", "dropped", "get",
+    "patch", "post", "put", "rejected", "unknown",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Yielded by a conversation: a warning for the report, such as a field that the vendor's settings left out."""
+
+    code: str
+    text: str
+
+
+Verdicts = Mapping[int, Verdict]
+Conversation = Generator["Request | Note", "Response", "Verdicts | None"]
+
+
+# --- requests and verdicts, as short words ------------------------------------------------------------
+
+
+def get(path: str, **more: Any) -> Request:
+    return Request("GET", path, **more)
+
+
+def post(path: str, json: Any = None, **more: Any) -> Request:
+    return Request("POST", path, json, **more)
+
+
+def put(path: str, json: Any = None, **more: Any) -> Request:
+    return Request("PUT", path, json, **more)
+
+
+def patch(path: str, json: Any = None, **more: Any) -> Request:
+    return Request("PATCH", path, json, **more)
+
+
+def delete(path: str, json: Any = None, **more: Any) -> Request:
+    return Request("DELETE", path, json, **more)
+
+
+def rejected(code: str, reason: str) -> Verdict:
+    """Final: the payload goes to the dead letters."""
+    return Verdict("rejected", code, reason)
+
+
+def dropped(code: str, reason: str) -> Verdict:
+    """The vendor erased that person on request: no error, never sent again, not named in any log."""
+    return Verdict("dropped", code, reason)
+
+
+def unknown(code: str, reason: str) -> Verdict:
+    """Nobody can tell, and sending it again could double it: a dead letter that says so."""
+    return Verdict("unknown", code, reason)
+
+
+def again(code: str, reason: str) -> Verdict:
+    """Send these again apart from one another, as requests of one payload in the end."""
+    return Verdict("again", code, reason)
+
+
+# --- actions ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What the engine knows of a method under `@action`. Sizes in bytes of the encoded request, rates per second."""
+
+    name: str
+    method: Callable[..., Conversation]
+    doc: str
+    max_records: int = 1
+    max_bytes: int | None = None
+    rate: float | None = None
+    key: Callable[[Any], Any] | None = None  # payload → whose it is: the default of a mapping's `key:`
+    mend: str | None = None  # name of a method: payload refused by the schema → payload that may pass
+    group: Callable[[Any], Any] | None = None  # payload → what may share a request (a list, a catalog)
+    stable_id: str | None = None  # payload field the engine fills with a stable id when absent
+    repeatable: Callable[[Any], bool] | None = None  # payload → may it be sent again without doubling; None: always
+
+
+def action(**facts: Any) -> Callable[[Callable[..., Conversation]], Callable[..., Conversation]]:
+    """Marks a vendor's method as something a mapping may be sent `to`; `facts` are the fields of `Action`."""
+
+    def mark(method: Callable[..., Conversation]) -> Callable[..., Conversation]:
+        doc = (method.__doc__ or "").strip()
+        method.__action__ = Action(method.__name__, method, doc, **facts)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Vendor:
+    """A vendor's account. Subclasses take their settings as keyword arguments of `__init__`.
+
+    `base_url` is the address that paths follow, without a final slash. A constructor may raise `InvalidPipeline`.
+    """
+
+    base_url: str
+    order: ClassVar[str] = "per_key"  # the default of `delivery.order` for this vendor's sinks
+
+    def headers(self) -> Mapping[str, str | Secret]:
+        """Headers of every request to the vendor's own origin, credentials included."""
+        return {}
+
+    def refusal(self, answer: Response, payloads: Payloads) -> Verdicts | None:
+        """Reads an answer of 4xx (or 5xx) where the vendor's contract says more than the engine's own table.
+
+        None leaves it to the table. It may raise `Split`, `NotNow` or `Halt`, or return a verdict for every payload
+        concerned: those it does not name were stored or, where any verdict is `again`, are sent again too.
+        """
+        return None
+
+    @classmethod
+    def actions(cls) -> dict[str, Action]:
+        """The class's actions by name, in the order of their definition."""
+        found: dict[str, Action] = {}
+        for kind in reversed(cls.__mro__):
+            for name, member in vars(kind).items():
+                if hasattr(member, "__action__"):
+                    found[name] = member.__action__
+        return found
+
+
+# --- sources ------------------------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """Where records come from. The constructor's parameters are the settings."""
+
+    def partitions(self) -> list[str]:
+        """Names of the parts, in reading order: paths or addresses. Raises `InvalidPipeline` or `Refused`."""
+        ...
+
+    def columns(self, partition: str) -> tuple[str, ...] | None:
+        """The columns, where they can be known without reading on; None for free objects."""
+        ...
+
+    def read(self, partition: str, start: Position | None) -> Iterator[Rows]:
+        """Micro-batches from `start` (None: the beginning) on.
+
+        Raises `Refused` for a source that is cut short or cannot be read to its end: what was yielded stands.
+        """
+        ...
+
+    def verify(self, partition: str, position: Position) -> bool:
+        """Are the bytes before `position` the same that were read before?"""
+        ...
+
+
+# --- sinks that are files ---------------------------------------------------------------------------------------
+
+
+class Writer(Protocol):
+    """A sink that writes instead of conversing. Nothing stands under the final name before `finish`."""
+
+    transactional: bool  # True: what is written after the last `sync` is undone by `open(state)`
+
+    def open(self, state: Any) -> None:
+        """Starts, or goes on where `state` (a JSON value that `sync` once gave) stands."""
+        ...
+
+    def write(self, payloads: Payloads) -> None: ...
+
+    def sync(self) -> Any:
+        """Makes what was written durable; returns the state to go on from."""
+        ...
+
+    def finish(self) -> None:
+        """Puts everything under its final name."""
+        ...
+
+    def close(self) -> None:
+        """Lets go without finishing; the part file stays for a resume."""
+        ...

@@ -1,0 +1,82 @@
+"""Name → class. Built-ins are a table of import strings; others come by entry points. A registry is a value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.resources import files
+from typing import Any
+
+KINDS = ("sources", "sinks", "lookups")
+
+BUILTIN: dict[str, dict[str, str]] = {
+    "sources": {"file": "engine.sources.files:FileSource"},
+    "sinks": {
+        "iterable": "engine.vendors.iterable:Iterable",
+        "file": "engine.sinks.file:FileSink",
+        "stdout": "engine.sinks.stdout:StdoutSink",
+        "discard": "engine.sinks.discard:DiscardSink",
+    },
+    "lookups": {},
+}
+
+
+@dataclass(frozen=True)
+class Registry:
+    """What exists: kind (`sources`, `sinks`, `lookups`) → name → class or import string."""
+
+    plugins: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def builtin(cls) -> Registry:
+        return cls(BUILTIN)
+
+    @classmethod
+    def installed(cls) -> Registry:
+        """The built-ins and every entry point of the groups `engine.sources`, `engine.sinks`, `engine.lookups`."""
+        found = {kind: dict(BUILTIN[kind]) for kind in KINDS}
+        for kind in KINDS:
+            for point in entry_points(group=f"engine.{kind}"):
+                found[kind].setdefault(point.name, point.value)
+        return cls(found)
+
+    def with_plugin(self, kind: str, name: str, plugin: Any) -> Registry:
+        """A registry that has one plugin more; this one stays as it is."""
+        table = {**self.plugins, kind: {**self.plugins.get(kind, {}), name: plugin}}
+        return replace(self, plugins=table)
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(self.plugins.get(kind, {}))
+
+    def load(self, kind: str, name: str) -> Any:
+        """The class; raises KeyError for a name that does not exist."""
+        plugin = self.plugins[kind][name]
+        return _import(plugin) if isinstance(plugin, str) else plugin
+
+    def schema(self, kind: str, name: str) -> dict[str, Any]:
+        """The JSON Schema of a part: a file of `engine.schemas`, or the class's own `schema`.
+
+        `properties` are its settings; for a sink `$defs` holds the payload schema of each action by its name.
+        """
+        plugin = self.plugins[kind][name]
+        if isinstance(plugin, str) and plugin.startswith("engine."):
+            return read_schema(f"{kind}/{name}.json")
+        schema: dict[str, Any] = self.load(kind, name).schema
+        return schema
+
+
+@cache
+def read_schema(path: str) -> dict[str, Any]:
+    """A schema of the package by its path below `schemas/`."""
+    schema: dict[str, Any] = json.loads(files("engine.schemas").joinpath(path).read_text("utf-8"))
+    return schema
+
+
+@cache
+def _import(target: str) -> Any:
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,1 @@
+"""The JSON Schemas of pipelines and their parts, installed as `engine.schemas`."""
