@@ -1,0 +1,219 @@
+"""CSV and TSV: strict quoting, exact positions; a line that is no row costs that line alone."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.plugin import InvalidPipeline, Position
+from engine.sources.blocks import Read, Spots
+from engine.sources.lines import FIRST, MOST_ROWS, ROWS, Bad, LineReader, Parsed
+from engine.sources.walk import Dialect, Walk
+
+SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.I)  # Excel's first line
+OTHER_DELIMITERS = {";": "';'", "\t": "'\\t'", "|": "'|'"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The settings of a delimited file."""
+
+    delimiter: str | None = None  # None: the format's own
+    quote: str | None = '"'
+    escape: str | None = None
+    header: bool | Sequence[str] | None = None  # None, True: from the file; False: none, columns are numbered
+    null_values: frozenset[str] = frozenset()
+    ragged: str = "error"  # error | pad | truncate | extra
+    extra: str | None = None  # the column that takes surplus cells, with `ragged` = extra
+    skip_rows: int = 0
+    comment: str | None = None
+
+    def dialect(self, default: str) -> Dialect:
+        quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
+        return Dialect(
+            {
+                "delimiter": self.delimiter or default,
+                "quotechar": self.quote or None,
+                "escapechar": self.escape,
+                "quoting": quoting,
+                "strict": True,
+            },
+            self.comment,
+        )
+
+
+class Table(LineReader):
+    """One opened file of rows. Records are lists of cells: texts, None for null, a list for surplus cells."""
+
+    columns: tuple[str, ...] | None
+
+    def __init__(self, read: Read, name: str, encoding: str, cap: int, layout: Layout, delimiter: str) -> None:
+        self.layout = layout
+        super().__init__(read, name, encoding, cap)
+        csv.field_size_limit(max(csv.field_size_limit(), cap + 1))  # the cap on lines is ours
+        self.dialect = layout.dialect(self._separator_line() or delimiter)
+        for _ in range(layout.skip_rows):
+            self._pass(self._one_line())
+        self.header = self._header()
+        self.width = len(self.header)
+        extra = (layout.extra,) if layout.extra is not None and self.header else ()
+        self.columns = (*self.header, *extra) or None
+        if len(set(self.columns or ())) < len(self.columns or ()):
+            raise InvalidPipeline(
+                f"ragged: {self.name} has a column {layout.extra!r} of its own; choose another name"
+            )
+
+    def line_end(self, head: bytes) -> str:
+        """A lone carriage return ends lines in files that have no line feed at all, as far as one can see."""
+        text = head.decode(self.encoding.name, "replace")
+        first, _, rest = text.partition("\r")
+        quote = self.layout.quote
+        return "\r" if rest and "\n" not in text and not (quote and first.count(quote) % 2) else "\n"
+
+    # --- what comes before the rows ------------------------------------------------------------------------
+
+    def _one_line(self) -> bytes:
+        line = self.blocks.take(1)
+        if self.blocks.overlong:
+            raise InvalidPipeline(f"{self.name}: a line before the header is longer than max_line")
+        return line
+
+    def _separator_line(self) -> str | None:
+        line = self.blocks.take(1)
+        said = SEPARATOR_LINE.fullmatch(line.decode(self.encoding.name, "replace")) if len(line) < 64 else None
+        if said is None or self.layout.delimiter not in (None, said[1]):
+            self.blocks.give_back(line)
+            return None
+        self._pass(line)
+        return said[1]
+
+    def _header(self) -> tuple[str, ...]:
+        if isinstance(self.layout.header, Sequence):
+            return checked_names(self.layout.header, "header")
+        while block := self.blocks.take(min(FIRST, self.cap)):
+            begin = self.begin
+            walk = Walk(self.blocks, block, self.encoding, self.dialect, 1)
+            parsed = walk.parsed(begin.line, begin.offset)
+            if self.layout.header is False and parsed.rows:
+                self.blocks.give_back(parsed.consumed)
+                return self._numbered(parsed.rows[0])
+            self._pass(parsed.consumed)
+            if parsed.rows:
+                return self._names(parsed.rows[0], parsed.locate(0)[0])
+        if self.blocks.overlong:
+            raise InvalidPipeline(f"{self.name}: the header is longer than max_line")
+        return ()
+
+    def _numbered(self, first: Any) -> tuple[str, ...]:
+        if isinstance(first, Bad):
+            raise InvalidPipeline(
+                f"{self.name}: the first row cannot be read ({first.reason}); name the columns: header: […]"
+            )
+        return tuple(f"column_{i + 1}" for i in range(len(first)))
+
+    def _names(self, found: Any, line: int) -> tuple[str, ...]:
+        where = f"{self.name}:{line}"
+        if isinstance(found, Bad):
+            raise InvalidPipeline(f"{where}: the header cannot be read: {found.reason}")
+        if len(found) == 1 and self.layout.delimiter is None:
+            for delimiter, shown in OTHER_DELIMITERS.items():
+                if delimiter in found[0] and delimiter != self.dialect.csv["delimiter"]:
+                    raise InvalidPipeline(
+                        f"{where}: the header is one column, {found[0][:80]!r}; did you mean delimiter: {shown}?"
+                    )
+        return checked_names(found, where)
+
+    # --- rows ------------------------------------------------------------------------------------------------
+
+    def parse(self, block: bytes, at: Position) -> Parsed:
+        quick = self._quick(block, at)
+        return quick if quick is not None else self._careful(block, at)
+
+    def _quick(self, block: bytes, at: Position) -> Parsed | None:
+        """A block in which every line is one record; None where one is not, or may not be."""
+        try:
+            text = block.decode(self.encoding.name)
+        except UnicodeDecodeError:
+            return None
+        comment = self.layout.comment
+        if "\0" in text or (comment and comment in text):
+            return None
+        lines = text.split(self.newline)
+        if not lines[-1]:
+            lines.pop()
+        if len(lines) > MOST_ROWS:
+            block, lines = self._shortened(block, lines)
+        try:
+            rows = list(csv.reader(lines, **self.dialect.csv))
+        except csv.Error:
+            return None
+        if len(rows) != len(lines):
+            return None
+        spots = Spots(block, self._newline, at.line, at.offset)
+        bad = False
+        if set(map(len, rows)) != {self.width}:
+            spots.kept = [line for line, cells in enumerate(rows) if cells]
+            rows, bad = self._fitted([(rows[line], lines[line]) for line in spots.kept])
+        elif self.layout.extra is not None:
+            rows = [[*cells, []] for cells in rows]  # type: ignore[list-item]
+        return Parsed(block, self._nulled(rows), bad, spots)
+
+    def _shortened(self, block: bytes, lines: list[str]) -> tuple[bytes, list[str]]:
+        """The first `ROWS` lines; the others are given back."""
+        length = len((self.newline.join(lines[:ROWS]) + self.newline).encode(self.encoding.name))
+        self.blocks.give_back(block[length:])
+        return block[:length], lines[:ROWS]
+
+    def _careful(self, block: bytes, at: Position) -> Parsed:
+        walk = Walk(self.blocks, block, self.encoding, self.dialect, MOST_ROWS)
+        parsed = walk.parsed(at.line, at.offset)
+        fit = self.width
+        rows: list[Any] = [
+            cells if cells.__class__ is Bad else self._fit(cells, None if len(cells) == fit else walk.raw(row))
+            for row, cells in enumerate(parsed.rows)
+        ]
+        bad = any(row.__class__ is Bad for row in rows)
+        return Parsed(parsed.consumed, self._nulled(rows), bad, parsed.locate)
+
+    def _fitted(self, rows: list[tuple[list[str], str]]) -> tuple[list[Any], bool]:
+        fitted = [self._fit(cells, raw) for cells, raw in rows]
+        return fitted, any(row.__class__ is Bad for row in fitted)
+
+    def _fit(self, cells: list[Any], raw: str | None) -> Any:
+        """The cells as one record, or `Bad` when there are too many or too few."""
+        missing = self.width - len(cells)
+        ragged = self.layout.ragged
+        if missing == 0 or (missing > 0 and ragged != "error"):
+            fit = [*cells, *[None] * missing]
+            return [*fit, []] if ragged == "extra" else fit
+        if missing < 0 and ragged == "truncate":
+            return cells[: self.width]
+        if missing < 0 and ragged == "extra":
+            return [*cells[: self.width], cells[self.width :]]
+        return Bad("cells", f"the row has {len(cells)} cells, the header {self.width}", (raw or "")[:4096])
+
+    def _nulled(self, rows: list[Any]) -> list[Any]:
+        nulls = self.layout.null_values
+        if not nulls:
+            return rows
+        return [
+            row
+            if row.__class__ is Bad
+            else [None if cell.__class__ is str and cell in nulls else cell for cell in row]
+            for row in rows
+        ]
+
+
+def checked_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """Column names, each there and each once."""
+    empty = [i + 1 for i, name in enumerate(names) if not name.strip()]
+    if empty:
+        last = " (does each line end in a delimiter?)" if empty == [len(names)] and len(names) > 1 else ""
+        raise InvalidPipeline(f"{where}: column {empty[0]} has no name{last}; name the columns with header: […]")
+    doubled = sorted({name for name in names if list(names).count(name) > 1})
+    if doubled:
+        raise InvalidPipeline(f"{where}: more than one column is called {', '.join(map(repr, doubled))}")
+    return tuple(names)

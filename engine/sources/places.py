@@ -1,0 +1,199 @@
+"""Where files are: paths, patterns, addresses and standard input; how they are named and opened."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from urllib.parse import urlsplit
+
+from engine.plugin import EngineError, InvalidPipeline, Refused
+
+STDIN = "-"
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+STORES = {
+    "s3": "s3",
+    "s3a": "s3",
+    "s3n": "s3",
+    "gs": "gcs",
+    "gcs": "gcs",
+    "azure": "azure",
+    "sftp": "sftp",
+    "ssh": "sftp",
+}
+SCHEMES = ("http", "https", *STORES)
+HTTP_TIMEOUT = (10, 60)  # seconds to connect, and between two reads
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One file. `name` is how people know it and does not depend on the machine; `target` is what is opened."""
+
+    name: str
+    target: str
+    kind: str  # "local" | "remote" | "stdin"
+
+
+def scheme_of(path: str) -> str | None:
+    """The scheme of an address, None for a path. One letter is a drive, not a scheme."""
+    scheme, mark, _ = path.partition("://")
+    return scheme.lower() if mark and len(scheme) > 1 and scheme.replace("+", "").isalnum() else None
+
+
+def check_path(path: str, schemes: tuple[str, ...] = SCHEMES) -> None:
+    """Refuses what can be seen to be wrong in the text of a path or address alone."""
+    if not path:
+        raise InvalidPipeline("path: it is empty; write a path, a pattern or an address")
+    scheme = scheme_of(path)
+    if path.startswith("~"):
+        raise InvalidPipeline(f"path: ~ is not expanded in {path!r}; write the whole path, or ${{HOME}}/…")
+    if "\0" in path:
+        raise InvalidPipeline("path: it holds a NUL character")
+    if scheme in (None, "file"):
+        return
+    if scheme not in schemes:
+        raise InvalidPipeline(f"path: files cannot be reached by {scheme}://{_nearest(scheme or '', schemes)}")
+    _check_address(path, scheme or "")
+
+
+def _check_address(path: str, scheme: str) -> None:
+    try:
+        parts = urlsplit(path)
+        host, user = parts.hostname or "", parts.username or parts.password
+    except ValueError as error:
+        raise InvalidPipeline(f"path: this {scheme} address cannot be read: {error}") from error
+    if user and (parts.password is not None or scheme not in ("sftp", "ssh")):
+        raise InvalidPipeline(
+            f"path: credentials do not belong into an address ({scheme}://…@{host}); use the environment"
+        )
+    if scheme == "http" and host not in LOOPBACK:
+        raise InvalidPipeline(f"path: http://{host} would carry the data in the clear; use https")
+    if "*" in parts.path:
+        raise InvalidPipeline("path: patterns are for local files; name one object")
+
+
+def _nearest(name: str, names: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, names, 1, 0.5)
+    return f"; did you mean {near[0]}://?" if near else f"; these can be: {', '.join(names)}"
+
+
+def places(path: str, base: str) -> list[Place]:
+    """The files that a path, pattern or address stands for, sorted by name."""
+    check_path(path)
+    if path == STDIN:
+        return [Place("-", "-", "stdin")]
+    scheme = scheme_of(path)
+    if scheme not in (None, "file"):
+        return [Place(path.partition("?")[0].partition("#")[0] if "http" in (scheme or "") else path, path, "remote")]
+    return _local(path[len("file://") :] if scheme else path, Path(base or ".").resolve())
+
+
+def _local(path: str, base: Path) -> list[Place]:
+    if (base / path).exists() or not glob.has_magic(path):
+        found = [path]
+    else:
+        found = [name for name in glob.glob(path, root_dir=base, recursive=True) if not (base / name).is_dir()]  # noqa: PTH207
+    if not found:
+        raise InvalidPipeline(f"path: no file matches {path!r} (looked in {base})")
+    known = [Place(_named(name, base), str(base / name), "local") for name in found]
+    for place in known:
+        _check_file(place, base)
+    return sorted(known, key=lambda place: place.name)
+
+
+def _named(path: str, base: Path) -> str:
+    """Relative to the pipeline's folder where it lies below it, with forward slashes."""
+    whole = Path(os.path.normpath(base / path))
+    if whole.is_relative_to(base):
+        return whole.relative_to(base).as_posix()
+    return Path(path).as_posix()
+
+
+def _check_file(place: Place, base: Path) -> None:
+    try:
+        mode = Path(place.target).stat().st_mode
+    except FileNotFoundError as error:
+        raise InvalidPipeline(
+            f"path: there is no file {place.name!r}{_sibling(place.target)} (looked in {base})"
+        ) from error
+    except OSError as error:
+        raise InvalidPipeline(f"path: {place.name!r} cannot be opened: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise InvalidPipeline(
+            f"path: {place.name!r} is a folder; name the files in it: {place.name.rstrip('/')}/*.csv"
+        )
+    if not stat.S_ISREG(mode):
+        raise InvalidPipeline(
+            f"path: {place.name!r} is a pipe or a device; read it through standard input: path: '-'"
+        )
+
+
+def _sibling(target: str) -> str:
+    folder = Path(target).parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    near = difflib.get_close_matches(Path(target).name, names, 1, 0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+class Remote:
+    """An object in a store. Whatever its client raises is `Refused`: what was read before stands."""
+
+    def __init__(self, place: Place) -> None:
+        scheme = scheme_of(place.target) or ""
+        params: dict[str, Any] = {"timeout": HTTP_TIMEOUT} if scheme in ("http", "https") else {}
+        library = smart_open(scheme)
+        self._name = place.name
+        with self._told():
+            self._file = library(place.target, "rb", compression="disable", transport_params=params)
+
+    def read(self, size: int) -> bytes:
+        with self._told():
+            data: bytes = self._file.read(size)
+            return data
+
+    def close(self) -> None:
+        self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except EngineError:
+            raise
+        except Exception as error:  # each store has its own family of errors
+            raise Refused(f"{self._name} cannot be read to its end: {type(error).__name__}") from error
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[BinaryIO]:
+    """The bytes of a place as they lie there. What goes wrong while reading is `Refused`."""
+    if place.kind == "stdin":
+        yield sys.stdin.buffer
+    elif place.kind == "remote":
+        with closing(Remote(place)) as remote:
+            yield cast(BinaryIO, remote)
+    else:
+        try:
+            with Path(place.target).open("rb", buffering=0) as file:
+                yield cast(BinaryIO, file)
+        except OSError as error:
+            raise Refused(f"{place.name} cannot be read to its end: {error.strerror or error}") from error
+
+
+def smart_open(scheme: str) -> Any:
+    """smart_open's `open`, or an error that names the extra which a scheme needs."""
+    import smart_open as library
+
+    try:
+        library.transport.get_transport(scheme)
+    except (ImportError, NotImplementedError) as error:
+        extra = STORES.get(scheme, scheme)
+        raise InvalidPipeline(f"path: {scheme}:// needs more libraries: pip install 'engine[{extra}]'") from error
+    return library.open
