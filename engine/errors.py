@@ -6,12 +6,15 @@ EngineError
 ├── Refused           another run holds the lock, state or source conflict    exit 4
 ├── RecordError       this record or payload cannot go on; bury it            a dead letter
 ├── Split             these payloads were refused together; send the halves   (raised by a vendor)
+├── TurnedAway        an answer that is no success, thrown into a conversation: it may catch it and go on
 └── NotNow            no usable answer; send the same request again           retried
     ├── NoAnswer      refused, reset, timed out
     └── Unreadable    a success that cannot be read proves nothing
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class EngineError(Exception):
@@ -51,6 +54,14 @@ class Split(EngineError):
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
+
+
+class TurnedAway(EngineError):
+    """An answer that is no success. `response` is the answer; what is not caught is for the engine's own table."""
+
+    def __init__(self, response: Any) -> None:
+        super().__init__(f"HTTP {response.status}")
+        self.response = response
 
 
 class NotNow(EngineError):

@@ -26,6 +26,7 @@ from engine.errors import (
     RecordError,
     Refused,
     Split,
+    TurnedAway,
     Unreadable,
 )
 from engine.model import (
@@ -44,8 +45,8 @@ from engine.model import (
 __all__ = [
     "Action", "Conversation", "EngineError", "Failure", "Halt", "InvalidPipeline", "Malformed", "NoAnswer", "NotNow",
     "Note", "Payloads", "Position", "RecordError", "Refused", "Request", "Response", "Rows", "Secret", "Source",
-    "Split", "Unreadable", "Vendor", "Verdict", "WireRequest", "Writer", "action", "again", "delete", "dropped", "get",
-    "patch", "post", "put", "rejected", "unknown",
+    "Split", "TurnedAway", "Unreadable", "Vendor", "Verdict", "WireRequest", "Writer", "action", "again", "delete",
+    "dropped", "get", "patch", "post", "put", "rejected", "unknown",
 ]  # fmt: skip
 
 
@@ -143,6 +144,7 @@ class Vendor:
 
     base_url: str
     order: ClassVar[str] = "per_key"  # the default of `delivery.order` for this vendor's sinks
+    stable_ids: bool = True  # False, by a setting: the engine fills no `Action.stable_id`
 
     def headers(self) -> Mapping[str, str | Secret]:
         """Headers of every request to the vendor's own origin, credentials included."""
@@ -205,7 +207,9 @@ class Writer(Protocol):
         """Starts, or goes on where `state` (a JSON value that `sync` once gave) stands."""
         ...
 
-    def write(self, payloads: Payloads) -> None: ...
+    def write(self, payloads: Payloads) -> Verdicts | None:
+        """Takes payloads; names those it cannot write, as an action does."""
+        ...
 
     def sync(self) -> Any:
         """Makes what was written durable; returns the state to go on from."""

@@ -80,3 +80,16 @@ def read_schema(path: str) -> dict[str, Any]:
 def _import(target: str) -> Any:
     module, _, name = target.partition(":")
     return getattr(import_module(module), name)
+
+
+# The pretend vendors are found by name, like plugins: no room imports theirs.
+
+
+def pretend_world(clock: Any, faults: list[Any]) -> Any:
+    """All pretend vendors in one; `handle(request)` answers as they would."""
+    return _import("engine.sandbox.world:World")(clock.now, faults=faults)
+
+
+def pretend_server(world: Any, port: int) -> Any:
+    """A context manager that serves a world on loopback; its `urls` name the vendors' addresses."""
+    return _import("engine.sandbox.server:serve")(world, port=port)

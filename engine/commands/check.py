@@ -1,0 +1,40 @@
+"""`engine check`: all findings of all files in one pass."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.commands.files import checked
+from engine.config.messages import render, to_json
+from engine.console import stderr
+from engine.registry import Registry
+
+
+def check_files(files: Sequence[Path], sets: Sequence[str], env: str | None, style: str) -> int:
+    """0 where no file has an error (warnings are no errors), else 2."""
+    registry, errors, warnings = Registry.installed(), 0, 0
+    for file in files:
+        _, findings = checked(file, registry, sets, env, sandbox=False, sending=False)
+        for finding in findings:
+            if style == "json":
+                sys.stdout.write(msgspec.json.encode(to_json(finding)).decode() + "\n")
+            else:
+                stderr(render(finding))
+        errors += sum(finding.severity == "error" for finding in findings)
+        warnings += sum(finding.severity != "error" for finding in findings)
+    stderr(_summary(len(files), errors, warnings))
+    return 2 if errors else 0
+
+
+def _summary(files: int, errors: int, warnings: int) -> str:
+    def several(number: int, word: str) -> str:
+        return f"{number} {word}{'' if number == 1 else 's'}"
+
+    checked_files = several(files, "file")
+    if not errors and not warnings:
+        return f"{checked_files} checked, nothing wrong"
+    return f"{checked_files} checked: {several(errors, 'error')}, {several(warnings, 'warning')}"

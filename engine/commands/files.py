@@ -1,0 +1,69 @@
+"""What the commands share: load pipeline files and show what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from engine.config.load import Loaded, load
+from engine.config.messages import Finding, render
+from engine.config.pipeline import Pipeline
+from engine.console import stderr
+from engine.registry import Registry
+from engine.runtime.plan import build
+
+DUMMY_RUN = {"id": "0000000000000000", "started_at": "2000-01-01T00:00:00.000Z"}
+
+
+def checked(
+    file: Path, registry: Registry, sets: Sequence[str], env: str | None, *, sandbox: bool, sending: bool
+) -> tuple[Loaded, list[Finding]]:
+    """The file and all findings about it, those of its expressions included."""
+    loaded = load(
+        file, registry, sets=parse_sets(sets), env=env, environ=os.environ, sandbox=sandbox, sending=sending
+    )
+    findings = list(loaded.findings)
+    if loaded.pipeline is not None and loaded.document is not None:
+        _, problems = build(loaded.pipeline, registry, DUMMY_RUN)
+        findings += [loaded.document.place(problem) for problem in problems]
+    return loaded, sorted(findings, key=lambda f: (f.file, f.line, f.column))
+
+
+def load_all(
+    files: Sequence[Path], registry: Registry, sets: Sequence[str], env: str | None, *, sandbox: bool, sending: bool
+) -> list[tuple[Pipeline, tuple[str, ...]]] | None:
+    """The pipelines with their secrets; None where any file is wrong. Findings go to stderr."""
+    found, wrong = [], False
+    for file in files:
+        loaded, findings = checked(file, registry, sets, env, sandbox=sandbox, sending=sending)
+        for finding in findings:
+            stderr(render(finding))
+        wrong |= any(finding.severity == "error" for finding in findings)
+        if loaded.pipeline is not None:
+            found.append((loaded.pipeline, loaded.secrets))
+    return None if wrong else found
+
+
+def pipeline_of(file: Path, state: Path | None = None) -> Pipeline:
+    """The pipeline of a file for commands that send nothing; unset variables do not matter to them."""
+    from dataclasses import replace
+
+    loaded = load(file, Registry.installed(), sets={}, env=None, environ=os.environ, sandbox=True, sending=False)
+    if loaded.pipeline is None:
+        for finding in loaded.findings:
+            stderr(render(finding))
+        raise click.UsageError(f"{file} is not a pipeline that can be read")
+    return loaded.pipeline if state is None else replace(loaded.pipeline, state=state.absolute())
+
+
+def parse_sets(sets: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in sets:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set takes name=value, not {text!r}")
+        found[name] = value
+    return found

@@ -1,0 +1,90 @@
+"""`engine plugins` and `engine schema`: what exists, and its shapes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+import msgspec
+
+from engine.config.shapes import composed_schema
+from engine.errors import InvalidPipeline
+from engine.registry import KINDS, Registry
+
+
+def show(name: str | None, as_json: bool) -> int:
+    registry = Registry.installed()
+    if name is None:
+        found = {kind: registry.names(kind) for kind in KINDS}
+        _out(found, as_json, "\n".join(f"{kind:<8} {', '.join(names) or '-'}" for kind, names in found.items()))
+        return 0
+    parts = [describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
+    if not parts:
+        raise InvalidPipeline(_no_such(registry, name))
+    for part in parts:
+        _out(part, as_json, _text(part))
+    return 0
+
+
+def describe(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+    """A part's settings and, for a sink, its actions with their limits."""
+    schema = registry.schema(kind, name)
+    found: dict[str, Any] = {"kind": kind, "type": name, "title": schema.get("title", ""), "settings": {}}
+    for setting, shape in schema.get("properties", {}).items():
+        facts = {key: shape[key] for key in ("description", "default", "enum") if key in shape}
+        found["settings"][setting] = {"required": setting in schema.get("required", ()), **facts}
+    plugin = registry.load(kind, name)
+    if kind == "sinks":
+        found["actions"] = _actions(plugin, schema)
+    return found
+
+
+def _actions(plugin: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    if not hasattr(plugin, "actions"):
+        return {name: {} for name in schema["$defs"]}
+    return {
+        name: {"does": action.doc.split("\n")[0], "max_records": action.max_records, "max_bytes": action.max_bytes,
+               "requests_per_second": action.rate, "fields": sorted(schema["$defs"][name].get("properties", {}))}
+        for name, action in plugin.actions().items()
+    }  # fmt: skip
+
+
+def _text(part: dict[str, Any]) -> str:
+    lines = [f"{part['kind'][:-1]} {part['type']}: {part['title']}"]
+    for name, facts in part["settings"].items():
+        default = f" (default {facts['default']!r})" if "default" in facts else ""
+        lines.append(f"  {name}{' (required)' if facts['required'] else ''}: {facts.get('description', '')}{default}")
+    for name, facts in part.get("actions", {}).items():
+        lines.append(f"  action {name}: {facts.get('does', '')}")
+        if facts.get("max_records"):
+            rate = f", {facts['requests_per_second']:g} requests/s" if facts["requests_per_second"] else ""
+            size = f", {facts['max_bytes']:,} bytes" if facts["max_bytes"] else ""
+            lines.append(f"    at most {facts['max_records']:,} records a request{size}{rate}")
+        if facts.get("fields"):
+            lines.append(f"    fields: {', '.join(facts['fields'])}")
+    return "\n".join(lines)
+
+
+def print_schema(name: str | None) -> int:
+    registry = Registry.installed()
+    if name is None:
+        schema = composed_schema(registry)
+    else:
+        kind = next((kind for kind in KINDS if name in registry.names(kind)), None)
+        if kind is None:
+            raise InvalidPipeline(_no_such(registry, name))
+        schema = registry.schema(kind, name)
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n")
+    return 0
+
+
+def _no_such(registry: Registry, name: str) -> str:
+    return f"there is no plugin {name!r}; there are: {', '.join(n for kind in KINDS for n in registry.names(kind))}"
+
+
+def _out(value: Any, as_json: bool, text: str) -> None:
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    else:
+        click.echo(text)

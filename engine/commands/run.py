@@ -1,0 +1,141 @@
+"""`engine run`: check all files, then run one after the other."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.commands.files import load_all
+from engine.config.pipeline import Pipeline
+from engine.console import LiveProgress, PlainProgress, report_text, stderr
+from engine.errors import EngineError, Halt, InvalidPipeline, Refused
+from engine.model import WireRequest
+from engine.registry import Registry, pretend_world
+from engine.runners.local import Options, run_pipeline
+from engine.runtime.clock import Clock
+from engine.runtime.masks import Masker
+from engine.runtime.transport import Dry, Pretend, Transport
+
+
+def run_files(
+    files: Sequence[Path], sets: Sequence[str], env: str | None, sandbox: bool, faults: Sequence[str], dry_run: bool,
+    limit: int | None, fresh: bool, state: Path | None, as_json: bool, report: Path | None, no_progress: bool,
+) -> int:  # fmt: skip
+    """The worst exit code of the runs; 2 and no run at all where a file is wrong."""
+    registry = Registry.installed()
+    loaded = load_all(files, registry, sets, env, sandbox=sandbox, sending=not dry_run)
+    if loaded is None:
+        return 2
+    worst = 0
+    for pipeline, secrets in loaded:
+        if state is not None:
+            pipeline = replace(pipeline, state=state.absolute())
+        options = Options(
+            limit=limit, fresh=fresh, dry=dry_run, secrets=secrets, signals=True,
+            transport=_transport(sandbox, faults, dry_run, secrets),
+        )  # fmt: skip
+        code = _run_one(pipeline, registry, options, as_json, report, no_progress)
+        worst = max(worst, code)
+        if code == 130:
+            break
+    return worst
+
+
+def _run_one(
+    pipeline: Pipeline, registry: Registry, options: Options, as_json: bool, path: Path | None, no_progress: bool
+) -> int:
+    observer = _observer(no_progress)
+    options.observer = observer
+    mask = Masker(options.secrets)
+    try:
+        outcome = run_pipeline(pipeline, registry, options)
+    except (InvalidPipeline, Halt, Refused) as error:
+        observer.close()
+        return _could_not_begin(pipeline, error, as_json, path, mask)
+    observer.close()
+    stderr(mask(report_text(outcome.report)))
+    _publish(outcome.report, as_json, path, mask)
+    return outcome.exit
+
+
+def _could_not_begin(
+    pipeline: Pipeline, error: EngineError, as_json: bool, path: Path | None, mask: Callable[[str], str]
+) -> int:
+    stderr(
+        mask(f"{pipeline.name}: {error}" + (f" ({error.where})" if isinstance(error, Halt) and error.where else ""))
+    )
+    status, code = ("halted", 3) if isinstance(error, Halt) else ("failed", 4 if isinstance(error, Refused) else 2)
+    _publish({"pipeline": pipeline.name, "status": status, "error": {"reason": str(error)}}, as_json, path, mask)
+    return code
+
+
+def _publish(report: dict[str, Any], as_json: bool, path: Path | None, mask: Callable[[str], str]) -> None:
+    line = mask(msgspec.json.encode(report).decode())
+    if as_json:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    if path is not None:
+        _write_private(path, line + "\n")
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A report may name files and counts of a business: readable by its owner only."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        private = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(private, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise Halt(f"cannot write the report: {error.strerror}", where=str(path), code="disk") from error
+
+
+def _observer(no_progress: bool) -> Any:
+    if no_progress:
+        return PlainProgress(lambda text: None)
+    if sys.stderr.isatty():
+        return LiveProgress(sys.stderr)
+    return PlainProgress(stderr)
+
+
+def _transport(
+    sandbox: bool, faults: Sequence[str], dry: bool, secrets: Sequence[str]
+) -> Callable[[int, Clock], Transport] | None:
+    """None: over the network."""
+    if dry:
+        mask = Masker(secrets)
+        return lambda _, clock: Dry(lambda request: _show(request, mask))
+    if sandbox:
+        return lambda _, clock: Pretend(pretend_world(clock, parse_faults(faults)).handle, clock)
+    if faults:
+        raise InvalidPipeline("--fault is for the pretend vendors: add --sandbox")
+    return None
+
+
+def parse_faults(faults: Sequence[str]) -> list[Any]:
+    """`--fault` values: each a JSON object, or a list of them."""
+    parsed: list[Any] = []
+    for text in faults:
+        try:
+            value = msgspec.json.decode(text)
+        except msgspec.DecodeError as error:
+            raise InvalidPipeline(f"--fault is not JSON: {error}") from None
+        parsed += value if isinstance(value, list) else [value]
+    return parsed
+
+
+def _show(request: WireRequest, mask: Callable[[str], str]) -> None:
+    """One JSON request a line, secrets masked."""
+    headers = {name: str(value) for name, value in request.headers.items()}
+    shown = {
+        "method": request.method,
+        "url": request.url,
+        "headers": headers,
+        "body": msgspec.Raw(request.body or b"null"),
+    }
+    sys.stdout.write(mask(msgspec.json.encode(shown).decode()) + "\n")

@@ -1,0 +1,74 @@
+"""`engine state`: where a pipeline stands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from engine.commands.files import pipeline_of
+from engine.runtime.clock import iso
+from engine.runtime.state import State
+
+
+def show(file: Path, state: Path | None, as_json: bool) -> int:
+    pipeline = pipeline_of(file, state)
+    store = State(pipeline.state, pipeline.name)
+    try:
+        found = _standing(store) if store.path.exists() else {"unfinished": None, "tracks": [], "runs": []}
+    finally:
+        store.close()
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    else:
+        click.echo(_text(pipeline.name, found))
+    return 0
+
+
+def _standing(store: State) -> dict[str, Any]:
+    head, tracks = store.load()
+    unfinished = None
+    if head is not None:
+        unfinished = {"run_id": head.run_id, "started_at": iso(head.started_at), "abandoned": head.abandoned,
+                      "mappings": msgspec.to_builtins(head.counts.mappings)}  # fmt: skip
+    places = [
+        {"source": t.source, "file": t.file, "settled_rows": t.head.row, "read_rows": t.high.row,
+         "line": t.head.line, "offset": t.head.offset, "done": t.done}
+        for t in tracks
+    ]  # fmt: skip
+    return {"unfinished": unfinished, "tracks": places, "runs": store.history()}
+
+
+def _text(name: str, found: dict[str, Any]) -> str:
+    lines = []
+    if found["unfinished"] is None:
+        lines.append(f"{name}: no run is cut off; the next one starts from the beginning")
+    else:
+        run = found["unfinished"]
+        lines.append(f"{name}: run {run['run_id']} of {run['started_at']} was cut off; the next start resumes it")
+    for track in found["tracks"]:
+        done = "read to the end" if track["done"] else f"settled up to line {track['line']}, byte {track['offset']}"
+        lines.append(f"  {track['source']}: {track['file']}: {track['settled_rows']:,} rows settled; {done}")
+    for run in found["runs"]:
+        delivered = sum(m["delivered"] for m in run["mappings"].values())
+        lines.append(f"  {run['started_at']}  {run['status']:<11}  {delivered:,} delivered, "
+                     f"{run['dead_letters']['count']:,} refused, {run['seconds']:.1f} s")  # fmt: skip
+    return "\n".join(lines)
+
+
+def reset(file: Path, state: Path | None, as_json: bool) -> int:
+    pipeline = pipeline_of(file, state)
+    store = State(pipeline.state, pipeline.name)
+    try:
+        with store.lock({"command": "state reset"}):
+            store.reset()
+    finally:
+        store.close()
+    if as_json:
+        sys.stdout.write('{"reset":true}\n')
+    else:
+        click.echo(f"{pipeline.name}: the next run starts from the beginning and sends everything again")
+    return 0

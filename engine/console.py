@@ -1,0 +1,135 @@
+"""What a person sees: progress and reports. Text for people goes to stderr; no secret passes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from engine.runtime.events import Progress
+
+PLAIN_EVERY = 10.0  # seconds between two plain progress lines
+
+
+def wants_color(stream: TextIO) -> bool:
+    """A terminal, unless NO_COLOR says no."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
+
+
+class PlainProgress:
+    """A line now and then, for logs."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._told = say, 0.0
+
+    def progress(self, progress: Progress) -> None:
+        if progress.seconds - self._told >= PLAIN_EVERY:
+            self._told = progress.seconds
+            self._say(progress_line(progress))
+
+    def say(self, text: str) -> None:
+        self._say(text)
+
+    def close(self) -> None: ...
+
+
+class LiveProgress:
+    """A line per mapping that is drawn anew, on a terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console  # late: rich is dear to import
+        from rich.live import Live
+
+        self._console = Console(file=stream, no_color=not wants_color(stream))
+        self._live = Live(console=self._console, transient=True, auto_refresh=False)
+        self._live.start()
+
+    def progress(self, progress: Progress) -> None:
+        from rich.table import Table
+
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for title in ("", "records", "delivered", "rejected", "per second"):
+            table.add_column(title, justify="left" if not title else "right", style="dim" if not title else "")
+        for name, count in progress.counts.mappings.items():
+            rate = count.delivered / progress.seconds if progress.seconds else 0.0
+            bad = count.failed + count.rejected + count.unknown
+            table.add_row(
+                f"{name} → {count.to}", *(f"{n:,}" for n in (count.records, count.delivered, bad)), f"{rate:,.0f}"
+            )
+        self._live.update(table, refresh=True)
+
+    def say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+def progress_line(progress: Progress) -> str:
+    parts = []
+    for name, count in progress.counts.mappings.items():
+        bad = count.failed + count.rejected + count.unknown
+        parts.append(f"{name}: {count.records:,} records, {count.delivered:,} delivered, {bad:,} rejected")
+    rate = sum(s.read for s in progress.counts.sources.values()) / progress.seconds if progress.seconds else 0.0
+    return f"{progress.seconds:.0f} s, {rate:,.0f} rows/s; " + "; ".join(parts)
+
+
+# --- the report ---------------------------------------------------------------------------------------
+
+ROWS = ("filtered", "failed", "payloads", "delivered", "dropped", "rejected", "unknown")
+
+
+def report_text(report: dict[str, Any]) -> str:
+    """The run report for people."""
+    lines = [_headline(report)]
+    for name, source in report["sources"].items():
+        bad = f", {source['malformed']:,} malformed" if source["malformed"] else ""
+        lines.append(f"  read       {name}: {source['read']:,} rows{bad}")
+    for name, count in report["mappings"].items():
+        said = (
+            ", ".join(f"{count[key]:,} {key}" for key in ROWS if count[key] and key != "payloads")
+            or "nothing to send"
+        )
+        lines.append(f"  mapped     {name} → {count['to']}: {count['records']:,} records: {said}")
+    for name, sink in report["sinks"].items():
+        if sink["requests"]:
+            lines.append(f"  sent       {name}: {_traffic(sink)}")
+    lines += [f"  warning    {text}{f' ({times:,} times)' if times > 1 else ''}"
+              for text, times in report.get("warnings", {}).items()]  # fmt: skip
+    if report["dead_letters"]["count"]:
+        count = report["dead_letters"]["count"]
+        lines.append(
+            f"  refused    {count:,} dead letter{'s' if count > 1 else ''} in {report['dead_letters']['path']}"
+        )
+    if report.get("abandoned"):
+        lines.append(f"  abandoned  {report['abandoned']:,} payloads were in flight; the next start sends them again")
+    if "error" in report:
+        lines.append(f"  {report['status']:<10} {report['error']['reason']}")
+    if report["status"] in ("halted", "interrupted"):
+        lines.append("  The position is kept: run the same command again to go on.")
+    return "\n".join(lines)
+
+
+def _headline(report: dict[str, Any]) -> str:
+    delivered = sum(count["delivered"] for count in report["mappings"].values())
+    word = "would be delivered (dry run: nothing was sent)" if report.get("dry_run") else "delivered"
+    resumed = ", resumed" if report["resumed"] else ""
+    return f"{report['pipeline']}: {report['status']}: {delivered:,} {word} in {report['seconds']:.1f} s{resumed}"
+
+
+def _traffic(sink: dict[str, Any]) -> str:
+    parts = [f"{sink['requests']:,} request{'s' if sink['requests'] != 1 else ''}", f"{sink['bytes']:,} bytes"]
+    if sink["retries"]:
+        parts.append(f"{sink['retries']:,} retries ({sink['ambiguous_retries']:,} of what may have arrived)")
+    if sink["throttled_seconds"] >= 0.1:
+        parts.append(f"{sink['throttled_seconds']:.1f} s waited for the vendor's pace")
+    return ", ".join(parts)
+
+
+def stderr(text: str) -> None:
+    """Prints to stderr; a stderr that is gone is no reason to die."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
+    except OSError:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush finds one

@@ -1,0 +1,192 @@
+"""Runs a checked pipeline in this process: lock, checkpoint, plan, loop, report."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import msgspec
+
+from engine.config.pipeline import Pipeline
+from engine.errors import EngineError, Halt, InvalidPipeline, Refused
+from engine.model import Problem
+from engine.registry import Registry
+from engine.runtime.clock import Clock, SystemClock, iso
+from engine.runtime.events import Observer, Silent
+from engine.runtime.ledger import SavedTrack
+from engine.runtime.masks import Masker
+from engine.runtime.plan import Plan, build
+from engine.runtime.run import Run
+from engine.runtime.sinks import VendorSink
+from engine.runtime.state import Head, State
+from engine.runtime.transport import Threads, Transport
+from engine.runtime.work import Work, fits
+
+EXIT = {"succeeded": 0, "partial": 1, "halted": 3, "interrupted": 130}
+
+
+@dataclass
+class Options:
+    """How to run. `transport` makes one for so many requests in flight; None: over the network."""
+
+    limit: int | None = None
+    fresh: bool = False
+    dry: bool = False
+    secrets: tuple[str, ...] = ()
+    transport: Callable[[int, Clock], Transport] | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    chance: Random = field(default_factory=Random)
+    observer: Observer = field(default_factory=Silent)
+    signals: bool = False  # SIGINT and SIGTERM interrupt the run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The report and the exit code; `error` says why, where the run did not reach its end by itself."""
+
+    report: dict[str, Any]
+    exit: int
+    error: EngineError | None = None
+
+
+class PlanFailed(InvalidPipeline):
+    """The file is wrong after all; `problems` are findings to place in it."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(problem.message for problem in problems))
+        self.problems = problems
+
+
+def run_pipeline(pipeline: Pipeline, registry: Registry, options: Options) -> Outcome:
+    """One run, from the lock to the report.
+
+    Raises `PlanFailed`, and `Refused` or `Halt` where it could not begin.
+    """
+    state = State(pipeline.state, pipeline.name)
+    clock = options.clock
+    run_id = f"{options.chance.getrandbits(64):016x}"
+    try:
+        if options.dry:
+            return _run(pipeline, registry, options, state, run_id, None, [])
+        with state.lock({"run": run_id, "since": iso(clock.time())}):
+            if options.fresh:
+                state.reset()
+            head, saved = state.load()
+            return _run(pipeline, registry, options, state, head.run_id if head else run_id, head, saved)
+    finally:
+        state.close()
+
+
+def _run(
+    pipeline: Pipeline, registry: Registry, options: Options, state: State, run_id: str,
+    head: Head | None, saved: list[SavedTrack],
+) -> Outcome:  # fmt: skip
+    started = head.started_at if head else options.clock.time()
+    plan = _plan(pipeline, registry, {"id": run_id, "started_at": iso(started)})
+    if head is not None:
+        fits(head, plan)
+    transport = _transport(plan, options)
+    work = Work(
+        plan, state, transport, options.clock, options.chance, Masker(options.secrets),
+        run_id=run_id, head=head, saved=saved, limit=options.limit, dry=options.dry,
+    )  # fmt: skip
+    run = Run(work, options.observer)
+    try:
+        with _interrupting(run, options.signals):
+            run.run()
+    finally:
+        work.close()
+    return _outcome(run, work)
+
+
+def _plan(pipeline: Pipeline, registry: Registry, run: dict[str, Any]) -> Plan:
+    plan, problems = build(pipeline, registry, run)
+    if plan is None:
+        raise PlanFailed(problems)
+    return plan
+
+
+def _transport(plan: Plan, options: Options) -> Transport:
+    lanes = sum(len(s.lanes.lanes) for s in plan.sinks.values() if isinstance(s, VendorSink))
+    make = options.transport or Threads
+    return make(max(1, min(lanes, 128)), options.clock)
+
+
+@contextmanager
+def _interrupting(run: Run, wanted: bool) -> Iterator[None]:
+    """SIGINT and SIGTERM interrupt the run while it lasts."""
+    if not wanted:
+        yield
+        return
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: run.interrupt()) for number in signals]
+    try:
+        yield
+    finally:
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+
+
+# --- the end ------------------------------------------------------------------------------------------
+
+
+def _outcome(run: Run, work: Work) -> Outcome:
+    error: EngineError | None = run.halted or work.feed.error
+    if isinstance(error, Refused):
+        status, code = "failed", 4
+    elif isinstance(error, InvalidPipeline):
+        status, code = "failed", 2
+    else:
+        status = _status(run, work)
+        code = EXIT[status]
+    report = make_report(work, status, error)
+    if not work.dry:
+        keep = _kept_sources(work) if run.complete else None
+        work.state.finish(work.head.run_id, iso(work.head.started_at), status, report, keep=keep)
+    return Outcome(report, code, error)
+
+
+def _status(run: Run, work: Work) -> str:
+    if run.halted is not None:
+        return "halted"
+    if run.interrupted:
+        return "interrupted"
+    return "partial" if work.counts.dead_letters else "succeeded"
+
+
+def _kept_sources(work: Work) -> list[str]:
+    return [name for name, plan in work.plan.sources.items() if plan.spec.mode == "append"]
+
+
+def make_report(work: Work, status: str, error: EngineError | None) -> dict[str, Any]:
+    """The run report of `schemas/report.json`."""
+    counts = work.counts
+    report: dict[str, Any] = {
+        "pipeline": work.plan.pipeline.name,
+        "run_id": work.head.run_id,
+        "status": status,
+        "resumed": work.resumed,
+        "started_at": iso(work.head.started_at),
+        "seconds": round(work.seconds, 3),
+        "sources": msgspec.to_builtins(counts.sources),
+        "mappings": msgspec.to_builtins(counts.mappings),
+        "sinks": {n: {**msgspec.to_builtins(s), "throttled_seconds": round(s.throttled_seconds, 3)}
+                  for n, s in counts.sinks.items()},
+        "dead_letters": {"path": str(work.letters.path), "count": counts.dead_letters},
+        "warnings": dict(counts.notes),
+    }  # fmt: skip
+    if work.dry:
+        report["dry_run"] = True
+    if work.head.abandoned:
+        report["abandoned"] = work.head.abandoned
+    if error is not None:
+        report["error"] = {"reason": str(error), **_placed(error)}
+    return report
+
+
+def _placed(error: EngineError) -> dict[str, str]:
+    return {"code": error.code, "where": error.where} if isinstance(error, Halt) else {}

@@ -1,0 +1,136 @@
+"""The books of a run: counts, tickets and dead letters move together, so that the sums always hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from engine.model import Failure, Malformed, Response, Rows, Verdict, WireRequest
+from engine.runtime.clock import Clock, iso
+from engine.runtime.counts import Counts
+from engine.runtime.deadletters import DeadLetter, DeadLetters, letter_id
+from engine.runtime.lanes import Item
+
+BODY_SHOWN = 2000  # characters of an answer that a dead letter keeps
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The request and the answer that decided a payload's fate."""
+
+    request: WireRequest
+    response: Response | None
+
+
+class Books:
+    """`sources` says which source each mapping reads, `actions` what it is sent to (`sink.action`)."""
+
+    def __init__(
+        self, pipeline: str, run_id: str, counts: Counts, letters: DeadLetters, clock: Clock,
+        sources: Mapping[str, str], actions: Mapping[str, str],
+        key_of: Callable[[str, Rows, int], Any],
+    ) -> None:  # fmt: skip
+        self.pipeline, self.run_id, self.counts, self._letters, self._clock = pipeline, run_id, counts, letters, clock
+        self._sources, self._actions, self._key_of = sources, actions, key_of
+        self.settled = 0  # payloads whose fate became known since the last commit
+
+    # --- rows -------------------------------------------------------------------------------------------
+
+    def read(self, source: str, rows: Rows, new: int) -> None:
+        """A micro-batch came in; its last `new` rows were not counted by an earlier start."""
+        first_new = len(rows) - new
+        bad = [row for row in rows.malformed if row.row >= first_new]
+        count = self.counts.sources[source]
+        count.read += new
+        count.malformed += len(bad)
+        for row in bad:
+            self._bury_malformed(source, rows, row)
+        for mapping, its_source in self._sources.items():
+            if its_source == source:
+                self.counts.mappings[mapping].records += new - len(bad)
+
+    def filtered(self, mapping: str, records: int) -> None:
+        self.counts.mappings[mapping].filtered += records
+
+    def failed(self, mapping: str, rows: Rows, failures: Iterable[tuple[int, Failure]]) -> None:
+        """Records whose mapping (or lookup) failed."""
+        for record, failure in failures:
+            self.counts.mappings[mapping].failed += 1
+            self._bury(mapping, rows, record, -1, "mapping", failure)
+
+    # --- payloads -----------------------------------------------------------------------------------------
+
+    def delivered(self, items: Sequence[Item]) -> None:
+        """The vendor (or the writer) took all of these."""
+        mappings = self.counts.mappings
+        for item in items:
+            count = mappings[item.mapping]
+            count.payloads += 1
+            count.delivered += 1
+            item.ticket.settle(item.row, item.element)
+        self.settled += len(items)
+
+    def judged(self, item: Item, verdict: Verdict, exchange: Exchange | None) -> None:
+        """The vendor (or the writer) said of one payload what became of it."""
+        self._count(item.mapping, verdict.outcome)
+        if verdict.outcome != "dropped":  # an erased person is named nowhere
+            rows = item.ticket.rows
+            record = item.row if rows.numbers is None else rows.numbers.index(item.row)
+            failure = Failure(verdict.code, verdict.reason)
+            payload = msgspec.json.decode(item.raw)
+            self._bury(item.mapping, rows, record, item.element, "vendor", failure, payload, exchange)
+        item.ticket.settle(item.row, item.element)
+        self.settled += 1
+
+    def rejected(self, mapping: str, rows: Rows, record: int, element: int, failure: Failure, payload: Any) -> None:
+        """A payload that its schema refuses. Its ticket is the caller's to settle."""
+        self._count(mapping, "rejected")
+        self._bury(mapping, rows, record, element, "payload", failure, payload)
+
+    def _count(self, mapping: str, outcome: str) -> None:
+        count = self.counts.mappings[mapping]
+        count.payloads += 1
+        setattr(count, outcome, getattr(count, outcome) + 1)
+
+    # --- dead letters --------------------------------------------------------------------------------------
+
+    def _bury(
+        self, mapping: str, rows: Rows, record: int, element: int, stage: str, failure: Failure,
+        payload: Any = None, exchange: Exchange | None = None,
+    ) -> None:  # fmt: skip
+        source = self._sources[mapping]
+        line, offset = rows.locate(rows.row(record))
+        reason = f"{failure.field}: {failure.reason}" if failure.field else failure.reason
+        if failure.field and failure.reason.startswith(f"{failure.field}:"):
+            reason = failure.reason
+        self._letters.add(DeadLetter(
+            id=letter_id(self.pipeline, source, mapping, rows.file, offset, element),
+            run_id=self.run_id, pipeline=self.pipeline, source=source, mapping=mapping,
+            action=self._actions[mapping], key=self._key_of(source, rows, record),
+            origin={"file": rows.file, "line": line, "offset": offset},
+            stage=stage, code=failure.code, reason=reason, record=rows.record(record), payload=payload,
+            request=_request(exchange), response=_response(exchange), at=iso(self._clock.time()),
+        ))  # fmt: skip
+
+    def _bury_malformed(self, source: str, rows: Rows, row: Malformed) -> None:
+        line, offset = rows.locate(row.row)
+        self._letters.add(DeadLetter(
+            id=letter_id(self.pipeline, source, "", rows.file, offset, -1),
+            run_id=self.run_id, pipeline=self.pipeline, source=source, mapping=None, action=None, key=None,
+            origin={"file": rows.file, "line": line, "offset": offset},
+            stage="source", code=row.code, reason=row.reason, record=row.raw, payload=None,
+            request=None, response=None, at=iso(self._clock.time()),
+        ))  # fmt: skip
+
+
+def _request(exchange: Exchange | None) -> Any:
+    return {"method": exchange.request.method, "url": exchange.request.url} if exchange else None
+
+
+def _response(exchange: Exchange | None) -> Any:
+    if exchange is None or exchange.response is None:
+        return None
+    return {"status": exchange.response.status, "body": exchange.response.text[:BODY_SHOWN]}

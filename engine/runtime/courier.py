@@ -1,0 +1,296 @@
+"""The courier holds the conversations: it runs a vendor's generator, sends its requests at the vendor's pace, sends
+the same request again after a wait, splits what was refused together, and says what became of each payload.
+
+| answer | meaning | what happens |
+| --- | --- | --- |
+| 2xx | an answer | back into the generator, which may name payloads |
+| 3xx | never followed with a key in hand | halt |
+| 401 403 404 405 | nothing will work | halt |
+| 408 425 429 5xx, none, unreadable | not now | wait, the same request again; past the end of patience: halt |
+| other 4xx | something in it is wrong | one payload: rejected; more: halve |
+
+A vendor's `refusal` may overrule the table where its contract says so.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Mapping
+from itertools import count
+from random import Random
+from typing import Any, Protocol
+
+from engine.errors import EngineError, Halt, NotNow, Split, TurnedAway
+from engine.model import Payloads, Request, Response, Verdict, WireRequest
+from engine.plugin import Note
+from engine.runtime.books import Exchange
+from engine.runtime.clock import Clock
+from engine.runtime.lanes import Batch, Item, Lane
+from engine.runtime.retry import RETRY_AFTER_CAP, backoff, retry_after
+from engine.runtime.sinks import VendorSink
+from engine.runtime.transport import Answer, Transport
+
+NOT_NOW = {408, 425, 429}
+NOTHING_WORKS = {
+    401: "refused the key",
+    403: "refused the key",
+    404: "has no such address",
+    405: "has no such method",
+}
+
+
+class Settler(Protocol):
+    """What the courier tells of payloads; `Books` is one."""
+
+    def delivered(self, items: list[Item]) -> None: ...
+
+    def judged(self, item: Item, verdict: Verdict, exchange: Exchange | None) -> None: ...
+
+
+class Talk:
+    """One conversation: a batch on its way."""
+
+    __slots__ = ("attempts", "batch", "exchange", "lane", "payloads", "since", "sink", "steps", "wire")
+
+    def __init__(self, sink: VendorSink, lane: Lane, batch: Batch) -> None:
+        self.sink, self.lane, self.batch = sink, lane, batch
+        self.payloads = Payloads([item.raw for item in batch.items])
+        self.steps: Any = None
+        self.wire: WireRequest | None = None
+        self.exchange: Exchange | None = None
+        self.attempts = 0  # of the present request
+        self.since: float | None = None  # when the present request first failed
+
+
+class Courier:
+    """`note` is told warnings of vendors. Once `halted` is set, or after `stop`, nothing new is sent."""
+
+    def __init__(
+        self, transport: Transport, clock: Clock, chance: Random, settler: Settler, note: Callable[[str], None],
+        *, dry: bool = False,
+    ) -> None:  # fmt: skip
+        self._transport, self._clock, self._chance, self._settler = transport, clock, chance, settler
+        self._note, self._dry = note, dry
+        self._flying: dict[int, Talk] = {}
+        self._timers: list[tuple[float, int, Callable[[Talk], None], Talk]] = []
+        self._numbers = count()
+        self.halted: Halt | None = None
+        self.stopping = False
+
+    # --- what the loop calls ------------------------------------------------------------------------------
+
+    def begin(self, sink: VendorSink, lane: Lane, batch: Batch) -> None:
+        """Starts the conversation about a batch; the lane is busy until it ends."""
+        lane.busy = talk = Talk(sink, lane, batch)
+        self._open(talk)
+
+    def take(self, token: int, answer: Answer) -> None:
+        """An answer has come in."""
+        talk = self._flying.pop(token)
+        self._guarded(talk, lambda: self._read(talk, answer))
+
+    def tick(self) -> None:
+        """Sends what waited for its moment."""
+        now = self._clock.now()
+        while self._timers and self._timers[0][0] <= now:
+            _, _, act, talk = heapq.heappop(self._timers)
+            act(talk)
+
+    def deadline(self) -> float | None:
+        return self._timers[0][0] if self._timers else None
+
+    def stop(self) -> None:
+        """Nothing new is sent; what waits for its moment is abandoned, what flies may still arrive."""
+        self.stopping = True
+        self._timers.clear()
+
+    @property
+    def flying(self) -> int:
+        """Requests in flight."""
+        return len(self._flying)
+
+    @property
+    def open_payloads(self) -> int:
+        """Payloads in flight: their fate is unknown if nobody waits for them."""
+        return sum(len(talk.batch.items) for talk in self._flying.values())
+
+    # --- one conversation ------------------------------------------------------------------------------------
+
+    def _open(self, talk: Talk) -> None:
+        talk.steps = talk.batch.action.method(talk.payloads)
+        self._guarded(talk, lambda: self._advance(talk, lambda: next(talk.steps)))
+
+    def _guarded(self, talk: Talk, act: Callable[[], None]) -> None:
+        """Does a step of the conversation; what it raises says what to do next."""
+        try:
+            act()
+        except Split as error:
+            self._halve(talk, Verdict("rejected", error.code, error.reason))
+        except NotNow as error:
+            self._again_later(talk, error)
+        except Halt as error:
+            self.halt(error)
+
+    def _advance(self, talk: Talk, step: Callable[[], Any]) -> None:
+        try:
+            said = step()
+            while isinstance(said, Note):
+                self._note(f"{talk.sink.name}: {said.code}: {said.text}")
+                said = next(talk.steps)
+        except StopIteration as stop:
+            self._finish(talk, stop.value or {})
+            return
+        self._send(talk, said)
+
+    def _send(self, talk: Talk, request: Request) -> None:
+        talk.wire = talk.sink.wire(request)
+        talk.attempts, talk.since = 0, None
+        self._pace(talk)
+
+    def _pace(self, talk: Talk) -> None:
+        now = self._clock.now()
+        bucket = talk.batch.action.bucket
+        before = bucket.throttled
+        due = bucket.reserve(now)
+        talk.sink.counts.throttled_seconds += bucket.throttled - before
+        if due > now:
+            self._at(due, self._launch, talk)
+        else:
+            self._launch(talk)
+
+    def _at(self, moment: float, act: Callable[[Talk], None], talk: Talk) -> None:
+        if not self.stopping:
+            heapq.heappush(self._timers, (moment, next(self._numbers), act, talk))
+
+    def _launch(self, talk: Talk) -> None:
+        if self.stopping or self.halted:
+            return  # abandoned: its payloads stay open, the next start sends them
+        assert talk.wire is not None
+        token = next(self._numbers)
+        self._flying[token] = talk
+        talk.sink.counts.requests += 1
+        talk.sink.counts.bytes += len(talk.wire.body)
+        self._transport.start(talk.wire, token, talk.sink.timeout)
+
+    # --- reading an answer --------------------------------------------------------------------------------------
+
+    def _read(self, talk: Talk, answer: Answer) -> None:
+        if isinstance(answer, EngineError):
+            talk.exchange = None
+            raise answer
+        assert talk.wire is not None
+        talk.exchange = Exchange(talk.wire, answer)
+        if self._dry:
+            self._finish(talk, {})
+        elif 200 <= answer.status < 300:
+            self._advance(talk, lambda: talk.steps.send(answer))
+        else:
+            self._turned_away(talk, answer)
+
+    def _turned_away(self, talk: Talk, answer: Response) -> None:
+        """No success. First the vendor's contract, then what passes by waiting, the conversation, the table."""
+        verdicts = talk.sink.vendor.refusal(answer, talk.payloads) if answer.status >= 400 else None
+        if verdicts is not None:
+            self._finish(talk, verdicts)
+            return
+        if answer.status in NOT_NOW or answer.status >= 500:
+            wait = retry_after(answer.headers, self._clock.time())
+            raise NotNow(f"HTTP {answer.status}", wait=wait, ambiguous=answer.status >= 500)
+        try:
+            self._advance(talk, lambda: talk.steps.throw(TurnedAway(answer)))
+        except TurnedAway:
+            self._by_the_table(talk, answer)
+
+    def _by_the_table(self, talk: Talk, answer: Response) -> None:
+        status, name = answer.status, talk.sink.name
+        if status < 400:
+            raise Halt(
+                f"{name} answered with a redirect (HTTP {status}); its address is wrong", where=name, code="redirect"
+            )
+        if status in NOTHING_WORKS:
+            raise Halt(f"{name} {NOTHING_WORKS[status]} (HTTP {status})", where=name, code=f"http-{status}")
+        code = "too-large" if status == 413 else "refused"
+        raise Split(code, f"HTTP {status}: {answer.text[:300]}")
+
+    # --- what then -----------------------------------------------------------------------------------------------
+
+    def _again_later(self, talk: Talk, error: NotNow) -> None:
+        """Waits, then sends the same bytes again; past the end of patience the run halts."""
+        now, retry = self._clock.now(), talk.sink.retry
+        talk.attempts += 1
+        talk.since = now if talk.since is None else talk.since
+        wait = backoff(retry, talk.attempts, self._chance) if error.wait is None else error.wait
+        spent = retry.max_attempts is not None and talk.attempts >= retry.max_attempts
+        if spent or now + wait - talk.since > retry.give_up_after or wait > RETRY_AFTER_CAP:
+            self.halt(_out_of_patience(talk, error, now))
+            return
+        talk.sink.counts.retries += 1
+        talk.sink.counts.ambiguous_retries += error.ambiguous
+        if error.wait is not None or _throttled(talk):
+            talk.batch.action.bucket.pause(now + wait)
+        if talk.steps.gi_frame is None:
+            self._restart(talk)
+        self._at(now + wait, self._pace, talk)
+
+    def _restart(self, talk: Talk) -> None:
+        """A generator that raised is over: the conversation begins anew, with the same first request."""
+        talk.steps = talk.batch.action.method(talk.payloads)
+        said = next(talk.steps)
+        while isinstance(said, Note):
+            said = next(talk.steps)
+        assert isinstance(said, Request)
+        talk.wire = talk.sink.wire(said)
+
+    def halt(self, error: Halt) -> None:
+        if self.halted is None:
+            self.halted = error
+        self.stop()
+
+    def _halve(self, talk: Talk, verdict: Verdict) -> None:
+        items = talk.batch.items
+        if len(items) == 1:
+            self._finish(talk, {0: verdict})
+        else:
+            self._release(talk, items)
+
+    def _finish(self, talk: Talk, verdicts: Mapping[int, Verdict]) -> None:
+        """The conversation is over: what the verdicts do not name was delivered."""
+        items = talk.batch.items
+        if not verdicts:
+            talk.sink.lanes.settled(len(items), sum(item.size for item in items))
+            self._settler.delivered(items)
+            self._release(talk, [])
+            return
+        once_more = [items[i] for i, verdict in sorted(verdicts.items()) if verdict.outcome == "again"]
+        if once_more and len(items) == 1:
+            raise NotNow(verdicts[0].reason)
+        for position, item in enumerate(items):
+            verdict = verdicts.get(position)
+            if verdict is None:
+                self._settler.delivered([item])
+            elif verdict.outcome != "again":
+                self._settler.judged(item, verdict, talk.exchange)
+        size = sum(item.size for item in items) - sum(item.size for item in once_more)
+        talk.sink.lanes.settled(len(items) - len(once_more), size)
+        self._release(talk, once_more)
+
+    def _release(self, talk: Talk, rest: list[Item]) -> None:
+        """Frees the lane; what is left of the batch goes first, in halves."""
+        middle = (len(rest) + 1) // 2
+        for items in (rest[middle:], rest[:middle]):
+            if items:
+                talk.lane.queue.appendleft(talk.batch.part(items))
+        talk.lane.busy = None
+
+
+def _throttled(talk: Talk) -> bool:
+    answer = talk.exchange.response if talk.exchange else None
+    return answer is not None and answer.status == 429
+
+
+def _out_of_patience(talk: Talk, error: NotNow, now: float) -> Halt:
+    since = now - (talk.since if talk.since is not None else now)
+    tries = f"{talk.attempts} attempt{'s' if talk.attempts != 1 else ''} in {since:.0f} s"
+    asked = f", and it asks to wait {error.wait:.0f} s" if error.wait is not None else ""
+    return Halt(f"{talk.sink.name} does not answer usably ({error.reason}; {tries}{asked})", where=talk.sink.name,
+                code="unreachable")  # fmt: skip

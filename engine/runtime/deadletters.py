@@ -1,0 +1,141 @@
+"""Dead letters: one JSON object a line, appended, on disk before the checkpoint passes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.config.pipeline import DeadLetters as Settings
+from engine.errors import Halt
+
+
+class DeadLetter(msgspec.Struct, omit_defaults=False):
+    """What was refused, where it came from and why. `schemas/dead_letter.json` describes it."""
+
+    id: str
+    run_id: str
+    pipeline: str
+    source: str
+    mapping: str | None
+    action: str | None
+    key: Any
+    origin: dict[str, Any]  # file, line, offset
+    stage: str  # source | lookup | mapping | payload | vendor
+    code: str
+    reason: str
+    record: Any
+    payload: Any
+    request: Any
+    response: Any
+    at: str
+
+
+def letter_id(pipeline: str, source: str, mapping: str, file: str, offset: int, element: int) -> str:
+    """Stable over runs and kills, so that a repeated line counts once."""
+    text = "\0".join((pipeline, source, mapping, file, str(offset), str(element)))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+
+
+class DeadLetters:
+    """The file. Lines wait in memory until `flush`, which returns when they are on disk."""
+
+    def __init__(self, settings: Settings, mask: Callable[[str], str]) -> None:
+        self.settings, self.path, self._mask = settings, settings.path, mask
+        self._lines: list[bytes] = []
+        self._file: int | None = None
+
+    def add(self, letter: DeadLetter) -> None:
+        for part in ("record", "payload", "request", "response"):
+            if part not in self.settings.include:
+                setattr(letter, part, None)
+        letter.record = redacted(letter.record, self.settings.redact)
+        letter.payload = redacted(letter.payload, self.settings.redact)
+        self._lines.append(self._mask(encode(letter)).encode() + b"\n")
+
+    def flush(self) -> None:
+        """Writes and syncs; a disk that refuses halts the run: a dead letter is never skipped."""
+        if not self._lines:
+            return
+        try:
+            if self._file is None:
+                self._file = open_for_append(self.path)
+            write_all(self._file, b"".join(self._lines))
+            os.fsync(self._file)
+        except OSError as error:
+            raise Halt(f"cannot write dead letters: {error.strerror}", where=str(self.path), code="disk") from error
+        self._lines.clear()
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def encode(letter: DeadLetter) -> str:
+    """One line of JSON without its line end; text that is not Unicode is replaced, never an error."""
+    try:
+        return msgspec.json.encode(letter).decode()
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_printable(msgspec.to_builtins(letter))).decode()
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_printable(k): _printable(v) for k, v in value.items()}
+    return [_printable(v) for v in value] if isinstance(value, list) else value
+
+
+def redacted(value: Any, fields: tuple[str, ...]) -> Any:
+    """The value without the content of these fields, at any depth."""
+    if not fields:
+        return value
+    if isinstance(value, dict):
+        return {k: "[redacted]" if k in fields else redacted(v, fields) for k, v in value.items()}
+    return [redacted(v, fields) for v in value] if isinstance(value, list) else value
+
+
+def open_for_append(path: Path) -> int:
+    """Opens a private file for appending; a line torn by a kill was never acknowledged and is cut off."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    _cut_torn_line(file)
+    return file
+
+
+def _cut_torn_line(file: int) -> None:
+    size = os.fstat(file).st_size
+    end = size
+    while end > 0:
+        start = max(0, end - 65536)
+        found = os.pread(file, end - start, start).rfind(b"\n")
+        if found >= 0:
+            end = start + found + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(file, end)
+
+
+def write_all(file: int, data: bytes) -> None:
+    """Writes every byte: a short write is no error of write(2), but would be one of ours."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def read_letters(path: Path) -> Iterator[dict[str, Any]]:
+    """The letters of a file, each id once (the last one said of it), in order of first mention."""
+    letters: dict[str, dict[str, Any]] = {}
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n") and line.strip():
+                letter = msgspec.json.decode(line)
+                letters[letter["id"]] = letter
+    yield from letters.values()

@@ -1,0 +1,226 @@
+"""The way in: rows are read, mapped, checked, encoded and put into lanes, a micro-batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from engine.errors import InvalidPipeline, RecordError, Refused
+from engine.model import Failure, Mapped, Payloads, Position, Rows
+from engine.runtime.books import Books
+from engine.runtime.clock import Clock
+from engine.runtime.lanes import Item
+from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
+from engine.runtime.payloads import encode
+from engine.runtime.plan import MappingPlan, Plan, SourcePlan, stable_id
+from engine.runtime.sinks import SinkAction, WriterSink
+
+
+class Feed:
+    """Reads the sources in file order, each once. `limit` is in rows per source."""
+
+    def __init__(
+        self, plan: Plan, ledger: Ledger, books: Books, clock: Clock, saved: list[SavedTrack],
+        sources_done: list[str], limit: int | None = None,
+    ) -> None:  # fmt: skip
+        self._plan, self._ledger, self._books, self._clock = plan, ledger, books, clock
+        self._saved = {(track.source, track.file): track for track in saved}
+        self.sources_done = sources_done
+        self._limit = limit
+        self._batches = self._read()
+        self.ended = False  # nothing more will be read
+        self.limited = False  # because of the limit
+        self.error: Refused | InvalidPipeline | None = None  # because the source broke off
+
+    def verify(self) -> None:
+        """Is what an earlier start read still the same? Raises `Refused` before anything is sent."""
+        for (source, file), track in self._saved.items():
+            position = track.high
+            if not self._plan.sources[source].source.verify(file, position):
+                raise Refused(
+                    f"{file} changed under the checkpoint: its first {position.offset} bytes ({position.row} rows) "
+                    "are not what an earlier start read; --fresh reads it from the beginning and sends it all again"
+                )
+
+    def step(self) -> bool:
+        """Takes in one micro-batch; False at the end of all sources."""
+        if self.ended:
+            return False
+        try:
+            batch = next(self._batches, None)
+            if batch is not None:
+                self._enter(*batch)
+        except (Refused, InvalidPipeline) as error:
+            self.error, batch = error, None  # what was read stands, and is delivered
+        self.ended = batch is None
+        return not self.ended
+
+    # --- reading ---------------------------------------------------------------------------------------
+
+    def _read(self) -> Iterator[tuple[SourcePlan, Track, Rows]]:
+        for name, source in self._plan.sources.items():
+            if name in self.sources_done or not self._plan.of_source(name):
+                continue
+            left = self._limit
+            for file in source.source.partitions():
+                track = self._track(name, file)
+                if track is None:
+                    continue
+                for rows in source.source.read(file, track.head if track.head != Position() else None):
+                    yield source, track, rows
+                    left = None if left is None else left - len(rows)
+                    if left is not None and left <= 0:
+                        break
+                else:
+                    track.ended = True
+                    continue
+                self.limited = True
+                break
+            else:
+                self.sources_done.append(name)
+
+    def _track(self, source: str, file: str) -> Track | None:
+        """The partition's track, begun or resumed; None where there is nothing left to read of it."""
+        saved = self._saved.get((source, file))
+        append = self._plan.sources[source].spec.mode == "append"
+        if saved is not None and saved.done and not append:
+            return None
+        track = Track(source, file, [m.spec.name for m in self._plan.of_source(source)], saved)
+        self._ledger.begin(track)
+        return track
+
+    # --- one micro-batch ---------------------------------------------------------------------------------
+
+    def _enter(self, source: SourcePlan, track: Track, rows: Rows) -> None:
+        self._books.read(source.spec.name, rows, track.unread(rows))
+        tickets = self._ledger.open(track, rows)
+        for bad in rows.malformed:
+            for ticket in tickets:
+                ticket.settle(bad.row)
+        plans = self._plan.of_source(source.spec.name)
+        mapped = [self._map(plan, rows, ticket) for plan, ticket in zip(plans, tickets, strict=True)]
+        if self._plan.pipeline.errors.scope == "record":
+            _fail_together(mapped)
+        for plan, ticket, result in zip(plans, tickets, mapped, strict=True):
+            self._settle_unmapped(plan, rows, ticket, result)
+            self._offer(plan, source, rows, ticket, result)
+
+    def _map(self, plan: MappingPlan, rows: Rows, ticket: Ticket) -> Mapped:
+        """The mapping over those records that an earlier start did not settle."""
+        only = None
+        if ticket.left < len(rows.records):
+            only = [i for i in range(len(rows.records)) if not ticket.flags[rows.row(i)]]
+        return plan.mapper(rows.columns)(rows, only)
+
+    def _settle_unmapped(self, plan: MappingPlan, rows: Rows, ticket: Ticket, result: Mapped) -> None:
+        name = plan.spec.name
+        self._books.filtered(name, len(result.filtered))
+        self._books.failed(name, rows, result.failed)
+        for record in result.filtered:
+            ticket.settle(rows.row(record))
+        for record, _ in result.failed:
+            ticket.settle(rows.row(record))
+
+    def _offer(self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped) -> None:
+        """Checks and encodes each payload and hands it to its sink."""
+        elements = result.elements
+        if elements is not None:
+            _expect_elements(rows, ticket, result)
+        make, name = self._maker(plan, source, rows, result), plan.spec.name
+        items: list[Item] = []
+        for number, payload in enumerate(result.payloads):
+            record = result.sources[number]
+            row, element = rows.row(record), 0 if elements is None else elements[number]
+            try:
+                items.append(make(payload, number, record, row, element, ticket))
+            except RecordError as error:
+                failure = Failure(error.code, error.reason, error.field)
+                self._books.rejected(name, rows, record, element, failure, payload)
+                ticket.settle(row, element)
+        self._hand_over(plan, items)
+
+    def _maker(self, plan: MappingPlan, source: SourcePlan, rows: Rows, result: Mapped) -> Any:
+        """A function from a payload to its item, with all that does not change from payload to payload decided."""
+        action, keys, name = plan.action, result.keys, plan.spec.name
+        accepts, key_of, fill, pipeline = action.check.accepts, action.key, action.stable_id, self._plan.pipeline.name
+        limit = action.max_bytes - action.overhead
+
+        def make(payload: Any, number: int, record: int, row: int, element: int, ticket: Ticket) -> Item:
+            if fill is not None and payload.__class__ is dict and payload.get(fill) is None:
+                identity = source.identity(rows, record)
+                payload[fill] = stable_id(pipeline, source.spec.name, name, identity, element)
+            if not accepts(payload):
+                payload = _mended(action, payload)
+            raw = encode(payload)
+            if len(raw) > limit:
+                raise RecordError("too-large", f"{len(raw)} bytes are more than one request may have ({limit})")
+            if keys is not None:
+                key = keys[number]
+            else:
+                key = key_of(payload) if key_of is not None else source.key(rows, record)
+            return Item(msgspec.Raw(raw), len(raw), key, ticket, row, element, name)
+
+        return make
+
+    def _hand_over(self, plan: MappingPlan, items: list[Item]) -> None:
+        if isinstance(plan.sink, WriterSink):
+            self._write(plan.sink, items)
+            return
+        now, group, action = self._clock.now(), plan.action.group, plan.action
+        add = plan.sink.lanes.add
+        for item in items:
+            add(action, group(msgspec.json.decode(item.raw)) if group else None, item, now)
+
+    def _write(self, sink: WriterSink, items: list[Item]) -> None:
+        verdicts = sink.writer.write(Payloads([item.raw for item in items]))
+        if verdicts:
+            for position, verdict in verdicts.items():
+                self._books.judged(items[position], verdict, None)
+            items = [item for position, item in enumerate(items) if position not in verdicts]
+        self._books.delivered(items)
+        sink.counts.bytes += sum(item.size for item in items)
+
+
+def _mended(action: SinkAction, payload: Any) -> Any:
+    """The payload as the vendor's `mend` makes it, if that passes; else the reason of the refusal."""
+    mended = payload
+    if action.mend is not None:
+        mended = action.mend(payload)
+        if action.check.accepts(mended):
+            return mended
+    raise action.check.explain(mended)
+
+
+def _expect_elements(rows: Rows, ticket: Ticket, result: Mapped) -> None:
+    """Enters how many payloads each record has; those that an earlier start settled fall out."""
+    assert result.elements is not None
+    kept = [n for n, s in enumerate(result.sources) if not ticket.settled(rows.row(s), result.elements[n])]
+    if len(kept) < len(result.payloads):
+        gone = set(result.sources) - {result.sources[n] for n in kept}
+        result.payloads = [result.payloads[n] for n in kept]
+        result.elements = [result.elements[n] for n in kept]
+        result.keys = [result.keys[n] for n in kept] if result.keys is not None else None
+        result.sources = [result.sources[n] for n in kept]
+        for record in gone:
+            ticket.settle(rows.row(record))
+    for record in result.sources:
+        ticket.expect(rows.row(record), 1)
+
+
+def _fail_together(mapped: list[Mapped]) -> None:
+    """`errors.scope: record`: a record that fails in one mapping is sent by none."""
+    bad = {record for result in mapped for record, _ in result.failed}
+    if not bad:
+        return
+    for result in mapped:
+        own = {record for record, _ in result.failed} | set(result.filtered)
+        touched = bad.intersection(result.sources) - own
+        kept = [n for n, record in enumerate(result.sources) if record not in touched]
+        result.payloads = [result.payloads[n] for n in kept]
+        result.elements = [result.elements[n] for n in kept] if result.elements is not None else None
+        result.keys = [result.keys[n] for n in kept] if result.keys is not None else None
+        result.sources = [result.sources[n] for n in kept]
+        reason = Failure("record-failed", "another mapping of the same record failed (errors.scope: record)")
+        result.failed += [(record, reason) for record in sorted(touched)]

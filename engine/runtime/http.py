@@ -1,0 +1,100 @@
+"""One exchange over `requests`, at the level of its adapter: prepared by us, no environment, no redirects.
+
+Imported late, since `requests` costs a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from engine.errors import Halt, NoAnswer, Unreadable
+from engine.model import Response, WireRequest
+from engine.runtime.transport import ANSWER_CAP, revealed
+
+CONNECT_TIMEOUT = 10.0  # seconds
+
+
+def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[WireRequest, float], Response]:
+    """A function that sends a request and returns the whole answer; it may be called from several threads.
+
+    It raises `NoAnswer` (send again), `Unreadable` (an answer past the cap) or `Halt` (TLS, an impossible address).
+    """
+    adapter = HTTPAdapter(pool_connections=16, pool_maxsize=connections, max_retries=0)
+    verify: str | bool = ca_file or True
+
+    def send(request: WireRequest, timeout: float) -> Response:
+        deadline = time.monotonic() + timeout
+        try:
+            answer = adapter.send(
+                _prepared(request), stream=True, timeout=(min(CONNECT_TIMEOUT, timeout), timeout), verify=verify
+            )
+            return Response(answer.status_code, _headers(answer), _body(answer, deadline))
+        except requests.exceptions.SSLError as error:
+            raise Halt(f"TLS to {_host(request.url)} failed", where=_host(request.url), code="tls") from error
+        except requests.exceptions.ConnectTimeout as error:
+            raise NoAnswer(f"{_host(request.url)} did not accept a connection") from error
+        except requests.exceptions.ConnectionError as error:
+            raise _lost(request, error) from error
+        except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
+            raise NoAnswer(f"no answer within {timeout:g} s", ambiguous=True) from error
+        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError) as error:
+            raise Halt("the address or a header cannot be sent", where=_host(request.url), code="request") from error
+        except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise NoAnswer(f"the connection broke: {type(error).__name__}", ambiguous=True) from error
+
+    return send
+
+
+def _prepared(request: WireRequest) -> requests.PreparedRequest:
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(request.method)
+    prepared.url = request.url
+    headers = revealed(request.headers)
+    if request.body or request.method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = str(len(request.body))
+    prepared.headers = requests.structures.CaseInsensitiveDict(headers)
+    prepared.body = request.body or None
+    return prepared
+
+
+def _headers(answer: requests.Response) -> dict[str, str]:
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def _body(answer: requests.Response, deadline: float) -> bytes:
+    """The body, read whole within the cap and the deadline."""
+    chunks, size = [], 0
+    try:
+        for chunk in answer.raw.stream(65536, decode_content=True):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > ANSWER_CAP:
+                raise Unreadable(f"an answer of more than {ANSWER_CAP} bytes")
+            if time.monotonic() > deadline:
+                raise NoAnswer("no whole answer within the time limit", ambiguous=True)
+    except BaseException:
+        answer.raw.close()  # the rest of the body must not be taken for the next answer
+        raise
+    answer.raw.release_conn()
+    return b"".join(chunks)
+
+
+def _lost(request: WireRequest, error: requests.exceptions.ConnectionError) -> NoAnswer:
+    """A connection that was never made certainly carried nothing; any other may have."""
+    reason = error.args[0] if error.args else None
+    cause = getattr(reason, "reason", reason)
+    host = _host(request.url)
+    if isinstance(cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
+        return NoAnswer(f"cannot connect to {host}")
+    return NoAnswer(f"the connection to {host} was lost", ambiguous=True)
+
+
+def _host(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"

@@ -1,0 +1,139 @@
+"""Lanes: a key rides in one lane, a lane has one conversation at a time, so a key's order holds through retries.
+
+No threads. A lane collects payloads into one open batch per action and group, and queues the full ones in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import mmh3
+import msgspec
+
+from engine.runtime.ledger import Ticket
+
+
+class Item(msgspec.Struct, gc=False):
+    """One payload for one action: encoded, with its key and what it settles."""
+
+    raw: msgspec.Raw
+    size: int  # bytes
+    key: Any
+    ticket: Ticket
+    row: int
+    element: int
+    mapping: str
+
+
+class Batch:
+    """Payloads of one action and group, in order, at most `max_records` and `max_bytes`."""
+
+    __slots__ = ("action", "group", "items", "keys", "since", "size")
+
+    def __init__(self, action: Any, group: Any, since: float) -> None:
+        self.action, self.group, self.since = action, group, since
+        self.items: list[Item] = []
+        self.size = 0
+        self.keys: set[Any] = set()
+
+    def part(self, items: list[Item]) -> Batch:
+        """A batch of some of these items."""
+        batch = Batch(self.action, self.group, self.since)
+        batch.items, batch.size = items, sum(item.size for item in items)
+        return batch
+
+
+class Lane:
+    """One queue of batches. `busy` is its conversation, if one is going on."""
+
+    __slots__ = ("busy", "open", "queue")
+
+    def __init__(self) -> None:
+        self.open: dict[tuple[str, Any], Batch] = {}
+        self.queue: deque[Batch] = deque()
+        self.busy: Any = None
+
+    def close_batch(self, place: tuple[str, Any]) -> None:
+        self.queue.append(self.open.pop(place))
+
+
+class Lanes:
+    """The lanes of one sink."""
+
+    def __init__(self, count: int, order: str) -> None:
+        self.lanes = [Lane() for _ in range(count)]
+        self.order = order
+        self.payloads = 0  # waiting or in flight
+        self.bytes = 0  # of them
+        self._turn = 0
+
+    def add(self, action: Any, group: Any, item: Item, now: float) -> None:
+        """Puts a payload into its key's lane; a batch that is full joins the lane's queue.
+
+        `action` has `name`, `max_records`, `max_bytes` and `overhead` (bytes of a body around its payloads).
+        """
+        lane = self._lane_of(item.key)
+        place = (action.name, group)
+        batch = lane.open.get(place)
+        if self.order == "strict":
+            self._queue_rivals(lane, place, item.key)
+        # A payload is followed by a comma, hence the one byte more.
+        if batch is not None and batch.size + item.size + 1 > action.max_bytes:
+            lane.close_batch(place)
+            batch = None
+        if batch is None:
+            batch = lane.open[place] = Batch(action, group, now)
+            batch.size = action.overhead
+        batch.items.append(item)
+        batch.size += item.size + 1
+        if self.order == "strict":
+            batch.keys.add(item.key)
+        self.payloads += 1
+        self.bytes += item.size
+        if len(batch.items) >= action.max_records:
+            lane.close_batch(place)
+            self._turn += 1
+
+    def _lane_of(self, key: Any) -> Lane:
+        lanes = self.lanes
+        if len(lanes) == 1:
+            return lanes[0]
+        if self.order == "none" or key is None:
+            return lanes[self._turn % len(lanes)]
+        text = key if key.__class__ is str else repr(key)
+        return lanes[mmh3.hash(text.encode("utf-8", "surrogatepass"), 0, False) % len(lanes)]
+
+    def _queue_rivals(self, lane: Lane, place: tuple[str, Any], key: Any) -> None:
+        """Across actions, what is open for this key goes first."""
+        for rival in [p for p, batch in lane.open.items() if p != place and key in batch.keys]:
+            lane.close_batch(rival)
+
+    def ready(self, now: float, linger: float | None, *, drain: bool) -> Iterator[tuple[Lane, Batch]]:
+        """The next batch of every lane that is free; with `drain`, open batches go too, the oldest first."""
+        for lane in self.lanes:
+            if lane.busy is not None:
+                continue
+            if not lane.queue and lane.open:
+                oldest = min(lane.open, key=lambda place: lane.open[place].since)
+                if drain or (linger is not None and now - lane.open[oldest].since >= linger):
+                    lane.close_batch(oldest)
+            if lane.queue:
+                yield lane, lane.queue.popleft()
+
+    def linger_deadline(self, linger: float | None) -> float | None:
+        """When the oldest open batch of a free lane has waited long enough."""
+        if linger is None:
+            return None
+        waiting = [b.since for lane in self.lanes if lane.busy is None for b in lane.open.values()]
+        return min(waiting) + linger if waiting else None
+
+    def settled(self, payloads: int, size: int) -> None:
+        """So many payloads, of so many bytes, have left the lanes."""
+        self.payloads -= payloads
+        self.bytes -= size
+
+    @property
+    def busy(self) -> int:
+        return sum(lane.busy is not None for lane in self.lanes)

@@ -1,0 +1,228 @@
+"""From a checked file to what runs: plugins made, mappings compiled, limits decided. Findings are collected."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from engine.config.pipeline import MappingSpec, Pipeline, RateLimit, SinkSpec, SourceSpec
+from engine.errors import EngineError, InvalidPipeline
+from engine.mapping.compiler import Context, Mapper, compile_mapping
+from engine.model import Problem, Rows
+from engine.plugin import Action, Conversation, Source, Vendor, Writer
+from engine.registry import Registry
+from engine.runtime.counts import SinkCounts
+from engine.runtime.lanes import Lanes
+from engine.runtime.payloads import Check
+from engine.runtime.rate import Bucket
+from engine.runtime.sinks import SinkAction, VendorSink, WriterSink
+
+DEFAULT_CONCURRENCY = 4
+DEFAULT_TIMEOUT = 30.0  # seconds for a whole exchange
+DEFAULT_MAX_BYTES = 4_000_000
+WRITER_BATCH = 1000
+
+
+@dataclass(slots=True)
+class MappingPlan:
+    """A mapping with its sink; compiled once per set of columns."""
+
+    spec: MappingSpec
+    sink: VendorSink | WriterSink
+    action: SinkAction
+    context: Context
+    _mappers: dict[tuple[str, ...] | None, Mapper] = field(default_factory=dict)
+
+    def mapper(self, columns: tuple[str, ...] | None) -> Mapper:
+        """The compiled mapping for rows of this shape; raises `InvalidPipeline` where they lack a column."""
+        found = self._mappers.get(columns)
+        if found is None:
+            found, problems = compile_mapping(self.spec, context=self.context, columns=columns)
+            if found is None or any(not p.warning for p in problems):
+                words = "; ".join(f"{p.message}{f'; {p.hint}' if p.hint else ''}" for p in problems)
+                raise InvalidPipeline(f"mapping {self.spec.name}: {words}")
+            self._mappers[columns] = found
+        return found
+
+
+@dataclass(slots=True)
+class SourcePlan:
+    spec: SourceSpec
+    source: Source
+
+    def key(self, rows: Rows, record: int) -> Any:
+        """The record's identity, if the source names a key and the record has it."""
+        name = self.spec.key
+        if name is None:
+            return None
+        cells = rows.records[record]
+        if rows.columns is None:
+            return cells.get(name)
+        return cells[rows.columns.index(name)] if name in rows.columns else None
+
+    def identity(self, rows: Rows, record: int) -> str:
+        """The record's key as text; without one, its file and line."""
+        key = self.key(rows, record)
+        if key is not None:
+            return f"k\0{key}"
+        return f"l\0{rows.file}\0{rows.locate(rows.row(record))[0]}"
+
+
+@dataclass(slots=True)
+class Plan:
+    pipeline: Pipeline
+    sources: dict[str, SourcePlan]
+    sinks: dict[str, VendorSink | WriterSink]
+    mappings: dict[str, MappingPlan]
+
+    def of_source(self, name: str) -> list[MappingPlan]:
+        return [m for m in self.mappings.values() if m.spec.source == name]
+
+
+def stable_id(pipeline: str, source: str, mapping: str, identity: str, element: int) -> str:
+    """The id that events and purchases are given: 32 hex digits that survive edits of the mapping."""
+    text = "\0".join((pipeline, source, mapping, identity, str(element)))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def build(pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> tuple[Plan | None, list[Problem]]:
+    """The plan, or None and what is wrong. `run` is what expressions see as `run`."""
+    problems: list[Problem] = []
+    sources = {n: q for n, s in pipeline.sources.items() if (q := _source(s, pipeline, registry, problems))}
+    buckets: dict[tuple[str, str], Bucket] = {}
+    sinks = {n: p for n, s in pipeline.sinks.items() if (p := _sink(s, pipeline, registry, buckets, problems))}
+    mappings = {}
+    for name, spec in pipeline.mappings.items():
+        if spec.sink in sinks and spec.source in sources:
+            sink = sinks[spec.sink]
+            context = _context(spec, pipeline, run)
+            mappings[name] = MappingPlan(spec, sink, sink.actions[spec.action], context)
+            problems += _check_mapping(mappings[name], sources[spec.source])
+    if any(not problem.warning for problem in problems):
+        return None, problems
+    return Plan(pipeline, sources, sinks, mappings), problems
+
+
+def _context(spec: MappingSpec, pipeline: Pipeline, run: Mapping[str, Any]) -> Context:
+    return Context(
+        pipeline=pipeline.name, source=spec.source, source_key=pipeline.sources[spec.source].key,
+        lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run,
+    )  # fmt: skip
+
+
+def _check_mapping(plan: MappingPlan, source: SourcePlan) -> list[Problem]:
+    """Problems of the mapping's expressions, for every shape of rows that its source is known to have."""
+    seen: dict[tuple[Any, ...], Problem] = {}
+    for columns in _shapes(source):
+        mapper, problems = compile_mapping(plan.spec, context=plan.context, columns=columns)
+        if mapper is not None:
+            plan._mappers[columns] = mapper
+        seen.update({(p.path, p.at, p.code): p for p in problems})
+    return list(seen.values())
+
+
+def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
+    """The sets of columns that can be known beforehand; a source that can't be opened yet has a free shape."""
+    try:
+        found = {source.source.columns(partition) for partition in source.source.partitions()}
+    except (EngineError, OSError):
+        found = set()
+    return sorted(found, key=lambda c: c or ()) or [None]
+
+
+# --- plugins -----------------------------------------------------------------------------------------
+
+
+def make(plugin: Callable[..., Any], settings: Mapping[str, Any], folder: Path) -> Any:
+    """An instance of a plugin; `base`, where its constructor asks for it, is the pipeline's folder."""
+    known = inspect.signature(plugin).parameters
+    extra = {"base": str(folder)} if "base" in known and "base" not in settings else {}
+    return plugin(**settings, **extra)
+
+
+def _source(spec: SourceSpec, pipeline: Pipeline, registry: Registry, problems: list[Problem]) -> SourcePlan | None:
+    try:
+        return SourcePlan(spec, make(registry.load("sources", spec.type), spec.settings, pipeline.path.parent))
+    except InvalidPipeline as error:
+        problems.append(Problem("bad-setting", str(error), ("sources", spec.name)))
+        return None
+
+
+def _sink(
+    spec: SinkSpec, pipeline: Pipeline, registry: Registry, buckets: dict[tuple[str, str], Bucket],
+    problems: list[Problem],
+) -> VendorSink | WriterSink | None:  # fmt: skip
+    try:
+        plugin = make(registry.load("sinks", spec.type), spec.settings, pipeline.path.parent)
+    except InvalidPipeline as error:
+        problems.append(Problem("bad-setting", str(error), ("sinks", spec.name)))
+        return None
+    schema = registry.schema("sinks", spec.type)
+    if isinstance(plugin, Vendor):
+        return _vendor_sink(spec, pipeline, plugin, schema, buckets)
+    return _writer_sink(spec, plugin, schema)
+
+
+def _vendor_sink(
+    spec: SinkSpec, pipeline: Pipeline, vendor: Vendor, schema: dict[str, Any], buckets: dict[tuple[str, str], Bucket]
+) -> VendorSink:
+    order = spec.order or pipeline.delivery.order or vendor.order
+    concurrency = spec.concurrency or pipeline.delivery.concurrency or DEFAULT_CONCURRENCY
+    used = {m.action for m in pipeline.mappings.values() if m.sink == spec.name}
+    actions = {
+        name: _vendor_action(spec, vendor, action, schema, buckets)
+        for name, action in vendor.actions().items()
+        if name in used
+    }
+    return VendorSink(
+        spec.name, vendor, actions, Lanes(concurrency, order), SinkCounts(), spec.retry,
+        spec.timeout or DEFAULT_TIMEOUT, spec.batch.max_wait,
+    )  # fmt: skip
+
+
+def _vendor_action(
+    spec: SinkSpec, vendor: Vendor, action: Action, schema: dict[str, Any], buckets: dict[tuple[str, str], Bucket]
+) -> SinkAction:
+    bucket = buckets.setdefault((spec.account, action.name), _bucket(spec.rate_limit, action))
+    return SinkAction(
+        name=action.name,
+        check=Check(payload_schema(schema, action.name)),
+        max_records=min(spec.batch.max_records or action.max_records, action.max_records),
+        max_bytes=min(spec.batch.max_bytes or DEFAULT_MAX_BYTES, action.max_bytes or DEFAULT_MAX_BYTES),
+        bucket=bucket,
+        method=action.method.__get__(vendor),
+        key=action.key,
+        group=action.group,
+        mend=getattr(vendor, action.mend) if action.mend else None,
+        stable_id=action.stable_id if getattr(vendor, "stable_ids", True) else None,
+    )
+
+
+def _bucket(limit: RateLimit | None, action: Action) -> Bucket:
+    if limit is None:
+        return Bucket(action.rate)
+    return Bucket(limit.requests / limit.per if limit.requests else None, limit.burst or 1)
+
+
+def _writer_sink(spec: SinkSpec, writer: Writer, schema: dict[str, Any]) -> WriterSink:
+    actions = {
+        name: SinkAction(name, Check(payload_schema(schema, name)), WRITER_BATCH, 1 << 62, Bucket(None), _no_talk)
+        for name in schema["$defs"]
+    }
+    return WriterSink(spec.name, writer, actions, SinkCounts())
+
+
+def _no_talk(*_: Any) -> Conversation:
+    """A writer holds no conversations."""
+    yield from ()
+    return None
+
+
+def payload_schema(schema: dict[str, Any], action: str) -> dict[str, Any]:
+    """The schema of an action's payload, with the definitions that it may refer to."""
+    payload: dict[str, Any] = schema["$defs"][action]
+    return {**payload, "$defs": schema["$defs"]} if "$ref" in repr(payload) else payload

@@ -1,0 +1,180 @@
+"""Everything that waits: `start` sends a request off, `wait` gives the answers that have come in.
+
+`Threads` sends over `requests` at the level of its adapters; `Pretend` asks a function in this process; `Dry` only
+writes down what would be sent. One loop drives them all, so a run over `Pretend` repeats exactly.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+from engine.errors import EngineError, Halt, NoAnswer
+from engine.model import Response, Secret, WireRequest
+from engine.runtime.clock import Clock
+
+Answer = Response | EngineError  # an error is `NoAnswer` (send again) or `Halt` (nothing will work)
+Completion = tuple[int, Answer]
+
+ANSWER_CAP = 16 * 1024 * 1024  # bytes; what is longer is not read
+
+
+class Transport(Protocol):
+    def start(self, request: WireRequest, token: int, timeout: float) -> None:
+        """Sends a request off; its answer will carry `token`. `timeout` is in seconds, for the whole exchange."""
+        ...
+
+    def wait(self, until: float | None) -> list[Completion]:
+        """The answers so far; waits for the first one until the moment `until` (None: as long as it takes)."""
+        ...
+
+    def wake(self) -> None:
+        """Ends a `wait` early. May be called from a signal handler."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Pretend:
+    """Asks `handle` in this process. Delays pass on the clock that is handed in."""
+
+    def __init__(self, handle: Callable[[WireRequest], Response], clock: Clock) -> None:
+        self._handle, self._clock = handle, clock
+        self._due: list[tuple[float, int, Completion]] = []
+        self._order = count()
+        self._woken = False
+
+    def start(self, request: WireRequest, token: int, timeout: float) -> None:
+        answer: Answer
+        try:
+            answer = self._handle(request)
+            delay = answer.delay
+        except NoAnswer as error:
+            answer, delay = error, 0.0
+        if delay > timeout:
+            answer, delay = NoAnswer(f"no answer within {timeout:g} s", ambiguous=True), timeout
+        heapq.heappush(self._due, (self._clock.now() + delay, next(self._order), (token, answer)))
+
+    def wait(self, until: float | None) -> list[Completion]:
+        now = self._clock.now()
+        moments = [m for m in (until, self._due[0][0] if self._due else None) if m is not None]
+        if moments and min(moments) > now and not self._woken:
+            self._clock.sleep(min(moments) - now)
+            now = min(moments)
+        self._woken = False
+        found = []
+        while self._due and self._due[0][0] <= now:
+            found.append(heapq.heappop(self._due)[2])
+        return found
+
+    def wake(self) -> None:
+        self._woken = True
+
+    def close(self) -> None:
+        self._due.clear()
+
+
+class Dry:
+    """Sends nothing: gives each request to `show` and answers with an empty 200."""
+
+    def __init__(self, show: Callable[[WireRequest], None]) -> None:
+        self._show = show
+        self._done: list[Completion] = []
+
+    def start(self, request: WireRequest, token: int, timeout: float) -> None:
+        self._show(request)
+        self._done.append((token, Response(200)))
+
+    def wait(self, until: float | None) -> list[Completion]:
+        done, self._done = self._done, []
+        return done
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Threads:
+    """Sends over `requests` on at most `size` daemon threads, each started when there is work for it.
+
+    A request whose total deadline passes is answered with `NoAnswer` by the loop itself: a slow-dripping answer can
+    hold a thread, never the run. The thread that is stuck is given up and replaced.
+    """
+
+    def __init__(self, size: int, clock: Clock, exchange: Callable[[WireRequest, float], Response] | None = None):
+        self._size, self._clock = size, clock
+        self._exchange = exchange
+        self._work: SimpleQueue[tuple[WireRequest, int, float] | None] = SimpleQueue()
+        self._done: SimpleQueue[Completion | None] = SimpleQueue()
+        self._deadlines: dict[int, float] = {}
+        self._threads = 0
+
+    def start(self, request: WireRequest, token: int, timeout: float) -> None:
+        self._deadlines[token] = self._clock.now() + timeout
+        if self._threads < min(self._size, len(self._deadlines)):
+            self._spawn()
+        self._work.put((request, token, timeout))
+
+    def _spawn(self) -> None:
+        if self._exchange is None:
+            from engine.runtime.http import exchange  # late: requests is dear to import
+
+            self._exchange = exchange()
+        self._threads += 1
+        threading.Thread(target=self._serve, daemon=True, name="engine-transport").start()
+
+    def _serve(self) -> None:
+        assert self._exchange is not None
+        while (job := self._work.get()) is not None:
+            request, token, timeout = job
+            answer: Answer
+            try:
+                answer = self._exchange(request, timeout)
+            except EngineError as error:
+                answer = error
+            except Exception as error:
+                answer = Halt(f"the request could not be made: {type(error).__name__}", code="request")
+            self._done.put((token, answer))
+
+    def wait(self, until: float | None) -> list[Completion]:
+        found = list(self._take(until))
+        now = self._clock.now()
+        for token in [t for t, deadline in self._deadlines.items() if deadline + 0.5 <= now]:
+            del self._deadlines[token]
+            self._threads -= 1  # its thread is stuck in the exchange
+            found.append((token, NoAnswer("no whole answer within the time limit", ambiguous=True)))
+        return found
+
+    def _take(self, until: float | None) -> Iterator[Completion]:
+        limit = min(
+            [d + 0.5 for d in self._deadlines.values()] + ([until] if until is not None else []), default=None
+        )
+        timeout = None if limit is None else max(0.0, limit - self._clock.now())
+        if limit is None and not self._deadlines:
+            return
+        try:
+            done = self._done.get(timeout=timeout) if timeout != 0 else self._done.get_nowait()
+            while True:
+                if done is not None and self._deadlines.pop(done[0], None) is not None:
+                    yield done
+                elif done is not None:
+                    self._threads += 1  # a thread that was given up has come back
+                done = self._done.get_nowait()
+        except Empty:
+            return
+
+    def wake(self) -> None:
+        self._done.put(None)
+
+    def close(self) -> None:
+        for _ in range(self._threads):
+            self._work.put(None)
+
+
+def revealed(headers: Any) -> dict[str, str]:
+    """Header values as they go over the wire: only a transport calls this."""
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}

@@ -1,0 +1,142 @@
+"""All that a run works with, put together once: books, ledger, lanes, courier, feed, state."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from engine.errors import Refused
+from engine.model import Payloads
+from engine.runtime.books import Books
+from engine.runtime.clock import Clock
+from engine.runtime.counts import Counts, MappingCounts, SinkCounts, SourceCounts
+from engine.runtime.courier import Courier
+from engine.runtime.deadletters import DeadLetters
+from engine.runtime.feed import Feed
+from engine.runtime.ledger import Ledger, SavedTrack
+from engine.runtime.masks import Masker
+from engine.runtime.plan import Plan
+from engine.runtime.sinks import VendorSink, WriterSink
+from engine.runtime.state import Head, State
+from engine.runtime.transport import Transport
+
+HEAVY = 64 * 1024 * 1024  # bytes of payloads that may wait
+
+
+class Work:
+    """A run's parts. `head` and `saved` are what an earlier start left, if there was one."""
+
+    def __init__(
+        self, plan: Plan, state: State, transport: Transport, clock: Clock, chance: Random, mask: Masker,
+        *, run_id: str, head: Head | None, saved: list[SavedTrack], limit: int | None = None, dry: bool = False,
+    ) -> None:  # fmt: skip
+        self.plan, self.state, self.transport, self.clock, self.dry = plan, state, transport, clock, dry
+        self.began = clock.now()
+        self.resumed = head is not None
+        self.head = head or _new_head(plan, run_id, clock)
+        self._spent = self.head.seconds
+        self.counts = self.head.counts
+        self.letters = DeadLetters(plan.pipeline.dead_letters, mask)
+        self.ledger = Ledger()
+        self.books = Books(
+            plan.pipeline.name, self.head.run_id, self.counts, self.letters, clock, self.head.mappings,
+            {name: count.to for name, count in self.counts.mappings.items()},
+            lambda source, rows, record: plan.sources[source].key(rows, record),
+        )  # fmt: skip
+        self.courier = Courier(transport, clock, chance, self.books, self._note, dry=dry)
+        self.feed = Feed(plan, self.ledger, self.books, clock, saved, self.head.sources_done, limit)
+        self._adopt_sinks()
+
+    def _adopt_sinks(self) -> None:
+        """Sinks count into the run's counts; writers go on where their state stands."""
+        for name, sink in self.plan.sinks.items():
+            sink.counts = self.counts.sinks[name]
+            if isinstance(sink, WriterSink):
+                if self.dry:
+                    sink.writer = Nowhere()
+                sink.writer.open(self.head.writers.get(name))
+
+    def _note(self, text: str) -> None:
+        if text in self.counts.notes or len(self.counts.notes) < 100:
+            self.counts.notes[text] = self.counts.notes.get(text, 0) + 1
+
+    @property
+    def answered(self) -> bool:
+        """Did a vendor settle something since the last commit?"""
+        return self.books.settled > 0
+
+    @property
+    def heavy(self) -> bool:
+        """Do the payloads that wait weigh too much to read on?"""
+        return sum(sink.lanes.bytes for sink in self.plan.sinks.values() if isinstance(sink, VendorSink)) > HEAVY
+
+    @property
+    def seconds(self) -> float:
+        return self._spent + self.clock.now() - self.began
+
+    def commit(self) -> None:
+        """Dead letters, then written files, then the checkpoint: what the checkpoint says is never ahead of them."""
+        self.books.settled = 0
+        if self.dry:
+            list(self.ledger.take_changes())
+            return
+        self.letters.flush()
+        for name, sink in self.plan.sinks.items():
+            if isinstance(sink, WriterSink):
+                self.head.writers[name] = sink.writer.sync()
+        self.head.seconds = self.seconds
+        self.state.commit(self.head, self.ledger.take_changes())
+
+    def finish_writers(self) -> None:
+        """Everything is settled: files get their final names."""
+        for sink in self.plan.sinks.values():
+            if isinstance(sink, WriterSink):
+                sink.writer.finish()
+
+    def close(self) -> None:
+        for sink in self.plan.sinks.values():
+            if isinstance(sink, WriterSink):
+                sink.writer.close()
+        self.letters.close()
+
+
+class Nowhere:
+    """The writer of a dry run."""
+
+    transactional = False
+
+    def open(self, state: Any) -> None: ...
+
+    def write(self, payloads: Payloads) -> None: ...
+
+    def sync(self) -> Any: ...
+
+    def finish(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _new_head(plan: Plan, run_id: str, clock: Clock) -> Head:
+    counts = Counts(
+        sources={name: SourceCounts() for name in plan.sources if plan.of_source(name)},
+        mappings={
+            name: MappingCounts(to=_target(m.spec.sink, m.action.name, m.sink)) for name, m in plan.mappings.items()
+        },
+        sinks={name: SinkCounts() for name in plan.sinks},
+    )
+    mappings = {name: m.spec.source for name, m in plan.mappings.items()}
+    return Head(run_id, clock.time(), 0.0, mappings, counts)
+
+
+def _target(sink: str, action: str, plan: Any) -> str:
+    return f"{sink}.{action}" if isinstance(plan, VendorSink) else sink
+
+
+def fits(head: Head, plan: Plan) -> None:
+    """May the run that was cut off go on with this plan? Edited mappings may; another set of them may not."""
+    now = {name: m.spec.source for name, m in plan.mappings.items()}
+    if head.mappings != now or set(head.counts.sinks) != set(plan.sinks):
+        raise Refused(
+            f"{plan.pipeline.name} was cut off with other mappings or sinks than the file has now; "
+            "put them back to resume, or start anew with --fresh (which sends everything again)"
+        )
