@@ -30,7 +30,7 @@ class FileSource:
     """Rows of one file or of all files that a pattern matches, in the order of their names.
 
     Every cell of CSV and TSV is text ("" when empty), or None where `null_values` or padding says so; records of
-    JSONL are objects. `base` is the folder that relative paths start from. `notes` gathers what a report should warn of.
+    JSONL are objects. `base` is the folder that relative paths start from. `notes` gathers warnings.
     """
 
     def __init__(
