@@ -1,0 +1,132 @@
+"""From a checked tree to a `Pipeline`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from engine.config.nodes import Node
+from engine.config.pipeline import (
+    Batching,
+    DeadLetters,
+    Delivery,
+    Errors,
+    LookupSpec,
+    MappingSpec,
+    Pipeline,
+    RateLimit,
+    Retry,
+    SinkSpec,
+    SourceSpec,
+)
+from engine.config.semantics import target_of
+from engine.config.settings import Conversion
+from engine.config.shapes import Schema, Shapes, base_schema, common
+
+_SHARED = {kind: frozenset(common_words) for kind, common_words in (
+    ("sources", ("type", "connection", "key", "mode")),
+    ("lookups", ("type", "connection", "with")),
+    ("sinks", ("type", "connection", "batch", "rate_limit", "concurrency", "order", "timeout", "retry")),
+)}  # fmt: skip
+
+
+class Builder:
+    """Builds the pipeline of a tree without errors; the conversion collects what units cannot be read."""
+
+    def __init__(self, root: Node, path: Path, shapes: Shapes) -> None:
+        self.root, self.path, self.shapes = root, path, shapes
+        self.conversion = Conversion(path.parent)
+
+    def pipeline(self) -> Pipeline:
+        """The whole pipeline."""
+        name = str(self._word("name", ""))
+        folder = self.path.parent
+        state = self._word("state", {}).get("path")
+        letters = self._word("dead_letters", {})
+        return Pipeline(
+            name=name,
+            path=self.path,
+            sources={name: self._source(name) for name in self._names("sources")},
+            sinks={name: self._sink(name) for name in self._names("sinks")},
+            mappings={name: self._mapping(name) for name in self._names("mappings")},
+            dead_letters=_dead_letters(letters, folder / ".engine" / "dead" / f"{name}.jsonl"),
+            state=Path(state) if state else folder / ".engine",
+            lookups={name: self._lookup(name) for name in self._names("lookups")},
+            vars=self._word("vars", {}),
+            delivery=Delivery(**self._word("delivery", {})),
+            errors=Errors(**self._word("errors", {})),
+            tests=tuple(self._word("tests", ())),
+            description=str(self._word("description", "")),
+        )
+
+    def _names(self, kind: str) -> list[str]:
+        node = self.root.get(kind)
+        return list(node.entries) if node else []
+
+    def _word(self, name: str, default: Any) -> Any:
+        node = self.root.get(name)
+        if node is None:
+            return default
+        value = self.conversion.value(node, base_schema()["properties"][name], (name,))
+        return default if value is None else value
+
+    def _part(self, kind: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What all parts of the kind take, and the part's own settings."""
+        node = self.root.get(kind, name)
+        schema: Schema = self.shapes.of_part(self.root, kind, name)
+        values = self.conversion.value(node, schema, (kind, name)) if node else {}
+        shared = {word: value for word, value in values.items() if word in _SHARED[kind]}
+        return shared, {word: value for word, value in values.items() if word not in shared}
+
+    def _source(self, name: str) -> SourceSpec:
+        shared, settings = self._part("sources", name)
+        return SourceSpec(name, shared["type"], settings, shared.get("key"), shared.get("mode", "full"))
+
+    def _lookup(self, name: str) -> LookupSpec:
+        shared, settings = self._part("lookups", name)
+        return LookupSpec(name, shared["type"], settings, shared.get("with", {}))
+
+    def _sink(self, name: str) -> SinkSpec:
+        shared, settings = self._part("sinks", name)
+        rate = shared.get("rate_limit")
+        return SinkSpec(
+            name=name,
+            type=shared["type"],
+            settings=settings,
+            account=shared.get("connection", name),
+            batch=Batching(**shared.get("batch", {})),
+            rate_limit=RateLimit(**rate) if rate else None,
+            concurrency=shared.get("concurrency"),
+            order=shared.get("order"),
+            timeout=shared.get("timeout"),
+            retry=Retry(**shared.get("retry", {})),
+        )
+
+    def _mapping(self, name: str) -> MappingSpec:
+        node = self.root.get("mappings", name)
+        assert node is not None
+        target, _ = target_of(self.root, node, ("mappings", name), self.shapes)
+        sink, _, action = target or ("", "", "")
+        words = {
+            word: self.conversion.value(child, {"x-expression": True}, ("mappings", name, word))
+            for word in ("fields", "when", "each", "key", "let")
+            if (child := node.get(word)) is not None
+        }
+        source = node.get("from")
+        return MappingSpec(name, source.value if source else "", sink, action, words.pop("fields", None), **words)
+
+
+def _dead_letters(settings: Mapping[str, Any], default: Path) -> DeadLetters:
+    lists = {word: tuple(settings[word]) for word in ("include", "redact") if word in settings}
+    return DeadLetters(Path(settings["path"]) if "path" in settings else default, **lists)
+
+
+def shared_settings() -> dict[str, tuple[set[str], set[str]]]:
+    """For the test that marries them: by kind, the words the schema shares and those that specs take apart."""
+    return {kind: (set(common(kind)["properties"]), set(words)) for kind, words in _SHARED.items()}
+
+
+def spec_fields(spec: type) -> set[str]:
+    return {field.name for field in fields(spec)}

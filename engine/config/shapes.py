@@ -1,0 +1,258 @@
+"""The JSON Schemas of pipeline files: the base, the parts' own, and the one composed for editors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Protocol
+
+from engine.config.nodes import Node, Path
+
+Schema = dict[str, Any]
+KINDS = {"sources": "source", "lookups": "lookup", "sinks": "sink"}
+_MAX_REFERENCES = 16
+
+
+class Catalog(Protocol):
+    """What exists, by kind: `engine.registry.Registry` is one."""
+
+    def names(self, kind: str) -> list[str]: ...
+
+    def schema(self, kind: str, name: str) -> dict[str, Any]: ...
+
+
+class BadSchema(ValueError):
+    """A part's own schema cannot be used; the text says why."""
+
+
+@cache
+def pipeline_schema() -> Schema:
+    """`schemas/pipeline.json` as it is in the package."""
+    schema: Schema = json.loads(files("engine.schemas").joinpath("pipeline.json").read_text("utf-8"))
+    return schema
+
+
+@cache
+def base_schema() -> Schema:
+    """The schema of a file without its parts, free of references."""
+    schema: Schema = inline(pipeline_schema(), pipeline_schema())
+    del schema["$defs"]
+    for kind in (*KINDS, "connections"):
+        schema["properties"][kind]["additionalProperties"] = {"type": "object"}
+    return schema
+
+
+@cache
+def common(kind: str) -> Schema:
+    """The schema of what all parts of a kind (`sources`, `lookups`, `sinks`) take; open."""
+    name = KINDS[kind]
+    schema: Schema = inline(pipeline_schema()["$defs"][name], pipeline_schema())
+    return schema
+
+
+def inline(schema: Any, root: Schema, depth: int = 0) -> Any:
+    """The schema with its references to `#/…` replaced by what they name; raises `BadSchema` for others."""
+    if isinstance(schema, list):
+        return [inline(member, root, depth) for member in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$dynamicRef" in schema:
+        raise BadSchema("$dynamicRef is not supported")
+    target = schema.get("$ref")
+    if isinstance(target, str):
+        if depth > _MAX_REFERENCES:
+            raise BadSchema("its references have no end")
+        rest = {word: value for word, value in schema.items() if word != "$ref"}
+        return inline({**resolve(target, root), **rest}, root, depth + 1)
+    return {word: inline(value, root, depth) for word, value in schema.items()}
+
+
+def resolve(target: str, root: Schema) -> Schema:
+    """What `#/…` names within a schema; raises `BadSchema` for any other reference."""
+    found: Any = root
+    if target != "#" and not target.startswith("#/"):
+        raise BadSchema("only references within the schema are supported")
+    for step in target.split("/")[1:]:
+        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        raise BadSchema(f"{target} names nothing")
+    return found
+
+
+def step_into(schema: Any, step: str | int) -> Schema:
+    """The schema of a member; an empty one where nothing is said."""
+    if not isinstance(schema, dict):
+        return {}
+    if isinstance(step, int):
+        found = schema.get("items")
+    else:
+        found = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
+    return found if isinstance(found, dict) else {}
+
+
+class Shapes:
+    """The schemas of one registry, composed when first asked for."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._parts: dict[tuple[str, str], Schema] = {}
+
+    def part(self, kind: str, name: str) -> Schema:
+        """The closed schema of a part: what all of its kind take, and its own settings."""
+        if (kind, name) not in self._parts:
+            self._parts[kind, name] = self._compose(kind, name)
+        return self._parts[kind, name]
+
+    def _compose(self, kind: str, name: str) -> Schema:
+        own, shared = self.catalog.schema(kind, name), common(kind)
+        if not isinstance(own, dict):
+            raise BadSchema("it is no JSON object")
+        settings = {word: value for word, value in own.items() if word not in ("$defs", "$schema", "$id")}
+        schema: Schema = inline(settings, own)
+        schema["type"] = "object"
+        schema["properties"] = {**schema.get("properties", {}), **shared["properties"]}
+        schema["required"] = [*shared["required"], *schema.get("required", [])]
+        schema["additionalProperties"] = False
+        return schema
+
+    def payloads(self, kind: str, name: str) -> dict[str, Schema]:
+        """For a sink, the payload schema of each action; for a lookup, that of `with`."""
+        own = self.catalog.schema(kind, name)
+        return {action: inline(schema, own) for action, schema in own.get("$defs", {}).items()}
+
+    def actions(self, name: str) -> list[str]:
+        """The actions of a sink, in their schema's order."""
+        return list(self.catalog.schema("sinks", name).get("$defs", {}))
+
+    def connection(self, name: str) -> Schema:
+        """The closed schema of a vendor's account: the settings of every part of that vendor, none required."""
+        properties: Schema = {}
+        for kind, part in self.parts_of(name):
+            properties |= self.part(kind, part)["properties"]
+        for word in ("connection", "with", "key", "mode"):
+            properties.pop(word, None)
+        return {"type": "object", "properties": properties, "required": ["type"], "additionalProperties": False}
+
+    def parts_of(self, vendor: str) -> list[tuple[str, str]]:
+        """Kind and name of every part of a vendor: `flagship`, `flagship.decide`, `lumidatum_report`."""
+        return [
+            (kind, name)
+            for kind in KINDS
+            for name in self.catalog.names(kind)
+            if is_of(name, vendor) and (kind != "sources" or name != "file") and name not in _ACCOUNTLESS
+        ]
+
+    def at(self, root: Node, path: Path) -> Schema:
+        """The schema of the value at a path of a file; an empty one where nothing is said."""
+        schema: Schema = base_schema()
+        if path and (path[0] in KINDS or path[0] == "connections") and len(path) >= 2:
+            schema = self.of_part(root, str(path[0]), str(path[1]))
+            path = path[2:]
+        for step in path:
+            schema = step_into(schema, step)
+        return schema
+
+    def of_part(self, root: Node, kind: str, name: str) -> Schema:
+        """The schema of a part (or connection) as its `type` says; what all share where that does not exist."""
+        node = root.get(kind, name, "type")
+        word = node.value if node else None
+        try:
+            if kind == "connections":
+                return self.connection(word) if isinstance(word, str) else {}
+            if isinstance(word, str) and word in self.catalog.names(kind):
+                return self.part(kind, word)
+        except BadSchema:
+            pass
+        return common(kind) if kind in KINDS else {}
+
+    def is_template(self, root: Node, path: Path) -> bool:
+        """Is the value at this path read as an expression?"""
+        if not path:
+            return False
+        if path[0] == "mappings":
+            return len(path) > 2 and path[2] in ("fields", "when", "each", "key", "let")
+        if path[0] in KINDS and len(path) > 2:
+            schema = step_into(self.of_part(root, str(path[0]), str(path[1])), path[2])
+            return bool(schema.get("x-expression"))
+        return False
+
+
+_ACCOUNTLESS = ("file", "stdout", "discard")
+
+
+def is_of(part: str, vendor: str) -> bool:
+    """Does a part belong to a vendor?"""
+    return part == vendor or part.startswith((vendor + ".", vendor + "_"))
+
+
+# --- for editors -------------------------------------------------------------------------------------------------
+
+
+def composed_schema(catalog: Catalog) -> Schema:
+    """One schema of a pipeline file with every installed part, dispatching on `type`: for editors."""
+    schema: Schema = json.loads(json.dumps(pipeline_schema()))
+    shapes = Shapes(catalog)
+    for kind, singular in KINDS.items():
+        names = catalog.names(kind)
+        for name in names:
+            schema["$defs"][f"{kind}.{name}"] = _for_editors(shapes.part(kind, name))
+        schema["$defs"][singular] = _dispatch(schema["$defs"][singular], kind, names)
+    vendors = sorted({name.partition(".")[0] for kind in KINDS for name in catalog.names(kind)} - {*_ACCOUNTLESS})
+    for vendor in vendors:
+        schema["$defs"][f"connections.{vendor}"] = _for_editors(shapes.connection(vendor))
+    schema["$defs"]["connection"] = _dispatch(schema["$defs"]["connection"], "connections", vendors)
+    schema["properties"] = {name: _lenient(value) for name, value in schema["properties"].items()}
+    return schema
+
+
+def _dispatch(shared: Schema, kind: str, names: Iterable[str]) -> Schema:
+    branches = [
+        {
+            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+            "then": {"$ref": f"#/$defs/{kind}.{name}"},
+        }
+        for name in names
+    ]
+    types = {"type": {**shared["properties"]["type"], "enum": list(names)}} if names else {}
+    properties = {**shared["properties"], **types}
+    return {**shared, "properties": properties, **({"allOf": branches} if branches else {})}
+
+
+def _for_editors(part: Schema) -> Schema:
+    """A part whose required settings may come from its connection, and whose values may be `${X}`."""
+    needed = [name for name in part["required"] if name != "type"]
+    schema = {**part, "required": ["type"]}
+    schema["properties"] = {name: _lenient(value) for name, value in part["properties"].items()}
+    if needed:
+        schema["if"] = {"not": {"required": ["connection"]}}
+        schema["then"] = {"required": needed}
+    return schema
+
+
+def _lenient(schema: Any) -> Any:
+    """The schema of a value that may also be `${X}` (where it is not text) or `{secret_file: …}` (where secret)."""
+    if not isinstance(schema, Mapping):
+        return schema
+    if schema.get("x-secret"):
+        notes = {word: schema[word] for word in ("title", "description", "examples", "x-secret") if word in schema}
+        value = {word: rule for word, rule in schema.items() if word not in notes}
+        return {**notes, "anyOf": [value, _SECRET_FILE]}
+    found = dict(schema)
+    if isinstance(found.get("properties"), dict):
+        found["properties"] = {name: _lenient(value) for name, value in found["properties"].items()}
+    if isinstance(found.get("items"), dict):
+        found["items"] = _lenient(found["items"])
+    if found.get("type") in ("integer", "number", "boolean"):
+        found |= {"type": [found["type"], "string"], "pattern": r"\$\{.*\}"}
+    return found
+
+
+_SECRET_FILE = {
+    "type": "object",
+    "description": "A file that holds the secret.",
+    "properties": {"secret_file": {"type": "string", "minLength": 1}},
+    "required": ["secret_file"],
+    "additionalProperties": False,
+}
