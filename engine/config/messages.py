@@ -45,27 +45,24 @@ class Finding:
     def is_error(self) -> bool:
         return self.severity == "error"
 
+    def render(self) -> str:
+        """The message for people: one line, then the source line with a caret, then the related place."""
+        return "\n".join([self.headline(), *_excerpt(self), *_relation(self)])
 
-def render(finding: Finding) -> str:
-    """The message for people: one line, then the source line with a caret, then the related place."""
-    return "\n".join([headline(finding), *_excerpt(finding), *_relation(finding)])
+    def headline(self) -> str:
+        """`path:line:column: error[code]: message; hint`."""
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        hint = f"; {self.hint}" if self.hint else ""
+        return printable(f"{place}: {self.severity}[{self.code}]: {self.message}{hint}")
 
-
-def headline(finding: Finding) -> str:
-    """`path:line:column: error[code]: message; hint`."""
-    place = f"{finding.file}:{finding.line}:{finding.column}" if finding.line else finding.file
-    hint = f"; {finding.hint}" if finding.hint else ""
-    return printable(f"{place}: {finding.severity}[{finding.code}]: {finding.message}{hint}")
-
-
-def to_json(finding: Finding) -> dict[str, Any]:
-    """The finding as a JSON object, in the order of its fields; empty ones are left out."""
-    words = ("code", "severity", "message", "hint", "file", "line", "column", "length")
-    found = {word: getattr(finding, word) for word in words if getattr(finding, word) != ""}
-    if finding.related:
-        related = finding.related
-        found["related"] = {"line": related.line, "column": related.column, "note": related.note}
-    return found
+    def to_json(self) -> dict[str, Any]:
+        """The finding as a JSON object, in the order of its fields; empty ones are left out."""
+        words = ("code", "severity", "message", "hint", "file", "line", "column", "length")
+        found = {word: getattr(self, word) for word in words if getattr(self, word) != ""}
+        if self.related:
+            related = self.related
+            found["related"] = {"line": related.line, "column": related.column, "note": related.note}
+        return found
 
 
 def _excerpt(finding: Finding) -> list[str]:

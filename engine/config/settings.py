@@ -1,7 +1,8 @@
 """From nodes to the values that constructors take: secrets, units and paths, as a schema's annotations say.
 
 `x-secret: true` gives a `Secret`; `x-unit: duration | size | ratio` seconds, bytes or a fraction; `x-path: true` an
-absolute path (addresses and `-` stay); `x-expression: true` the text as a template's.
+absolute path (addresses and `-` stay; for constructors that take no `base`); `x-expression: true` the text as a
+template's.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from engine.config.nodes import Node
 from engine.config.nodes import Path as NodePath
 from engine.config.shapes import Schema, step_into
 from engine.config.units import FORMS, read_unit
-from engine.config.variables import template, template_parts
+from engine.config.variables import template
 from engine.model import Problem, Secret
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -53,9 +54,12 @@ class Conversion:
         if "x-unit" in schema and not node.unset:
             return self._quantity(node, schema["x-unit"], path)
         text = template(node) if schema.get("x-expression") and node.parts else node.value
-        if schema.get("x-path") and isinstance(text, str):
-            return absolute(text, self.folder, plain=not schema.get("x-expression"))
-        return text
+        return self._path(text, path) if schema.get("x-path") and isinstance(text, str) else text
+
+    def _path(self, text: str, path: NodePath) -> str:
+        if text.startswith("~"):
+            self.problems.append(Problem("bad-value", "~ is not expanded", path, hint="write ${HOME}/…"))
+        return absolute(text, self.folder)
 
     def _quantity(self, node: Node, unit: str, path: NodePath) -> Any:
         try:
@@ -65,29 +69,11 @@ class Conversion:
             return None
 
 
-def absolute(text: str, folder: Path, plain: bool = True) -> str:
-    """A path below the folder, unless it is absolute, an address or `-`. `~` is the home directory.
-
-    Where the text is a template, a folder's name is kept from being read as one.
-    """
-    if text == "-" or _ADDRESS.match(text):
+def absolute(text: str, folder: Path) -> str:
+    """A path below the folder, unless it is absolute, an address or `-`."""
+    if text == "-" or _ADDRESS.match(text) or Path(text).is_absolute():
         return text
-    if text == "~" or text.startswith("~/"):
-        return str(Path(text).expanduser())
-    if Path(text).is_absolute():
-        return text
-    base = str(folder)
-    if not plain and "{" in base:
-        base = _constant(base)
-    return os.path.normpath(f"{folder}/{text}") if plain else f"{base}/{text.removeprefix('./')}"
-
-
-def _constant(text: str) -> str:
-    """A text as a template that gives it."""
-    from engine.config.nodes import Part
-
-    node = Node("scalar", 0, 0, text="x", parts=(Part(0, 1, text, True),))
-    return "".join(part.text for part in template_parts(node))
+    return os.path.normpath(f"{folder}/{text}")
 
 
 # --- secrets ---------------------------------------------------------------------------------------------------
