@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 from engine.runtime.events import Progress
@@ -80,8 +80,8 @@ def progress_line(progress: Progress) -> str:
 ROWS = ("filtered", "failed", "payloads", "delivered", "dropped", "rejected", "unknown")
 
 
-def report_text(report: dict[str, Any]) -> str:
-    """The run report for people."""
+def report_text(report: dict[str, Any], examples: Sequence[str] = ()) -> str:
+    """The run report for people. `examples` are the first dead letters, in short."""
     lines = [_headline(report)]
     for name, source in report["sources"].items():
         bad = f", {source['malformed']:,} malformed" if source["malformed"] else ""
@@ -97,11 +97,11 @@ def report_text(report: dict[str, Any]) -> str:
             lines.append(f"  sent       {name}: {_traffic(sink)}")
     lines += [f"  warning    {text}{f' ({times:,} times)' if times > 1 else ''}"
               for text, times in report.get("warnings", {}).items()]  # fmt: skip
-    if report["dead_letters"]["count"]:
-        count = report["dead_letters"]["count"]
-        lines.append(
-            f"  refused    {count:,} dead letter{'s' if count > 1 else ''} in {report['dead_letters']['path']}"
-        )
+    if count := report["dead_letters"]["count"]:
+        where, word = report["dead_letters"]["path"], "dead letter" if count == 1 else "dead letters"
+        lines.append(f"  refused    {count:,} {word}{f' in {where}' if where else ' there would be'}")
+        lines += [f"             {example}" for example in examples]
+        lines += ["             …"] if count > len(examples) > 0 else []
     if report.get("abandoned"):
         lines.append(f"  abandoned  {report['abandoned']:,} payloads were in flight; the next start sends them again")
     if "error" in report:

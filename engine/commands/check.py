@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from engine.commands.files import checked
-from engine.config.messages import render, to_json
 from engine.console import stderr
 from engine.registry import Registry
 
@@ -21,11 +20,11 @@ def check_files(files: Sequence[Path], sets: Sequence[str], env: str | None, sty
         _, findings = checked(file, registry, sets, env, sandbox=False, sending=False)
         for finding in findings:
             if style == "json":
-                sys.stdout.write(msgspec.json.encode(to_json(finding)).decode() + "\n")
+                sys.stdout.write(msgspec.json.encode(finding.to_json()).decode() + "\n")
             else:
-                stderr(render(finding))
-        errors += sum(finding.severity == "error" for finding in findings)
-        warnings += sum(finding.severity != "error" for finding in findings)
+                stderr(finding.render())
+        errors += sum(finding.is_error for finding in findings)
+        warnings += sum(not finding.is_error for finding in findings)
     stderr(_summary(len(files), errors, warnings))
     return 2 if errors else 0
 

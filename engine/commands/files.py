@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from engine.config.load import Loaded, load
-from engine.config.messages import Finding, render
+from engine.config.messages import Finding
 from engine.config.pipeline import Pipeline
 from engine.console import stderr
 from engine.registry import Registry
@@ -40,8 +40,8 @@ def load_all(
     for file in files:
         loaded, findings = checked(file, registry, sets, env, sandbox=sandbox, sending=sending)
         for finding in findings:
-            stderr(render(finding))
-        wrong |= any(finding.severity == "error" for finding in findings)
+            stderr(finding.render())
+        wrong |= any(finding.is_error for finding in findings)
         if loaded.pipeline is not None:
             found.append((loaded.pipeline, loaded.secrets))
     return None if wrong else found
@@ -54,7 +54,7 @@ def pipeline_of(file: Path, state: Path | None = None) -> Pipeline:
     loaded = load(file, Registry.installed(), sets={}, env=None, environ=os.environ, sandbox=True, sending=False)
     if loaded.pipeline is None:
         for finding in loaded.findings:
-            stderr(render(finding))
+            stderr(finding.render())
         raise click.UsageError(f"{file} is not a pipeline that can be read")
     return loaded.pipeline if state is None else replace(loaded.pipeline, state=state.absolute())
 

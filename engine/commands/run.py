@@ -59,7 +59,7 @@ def _run_one(
         observer.close()
         return _could_not_begin(pipeline, error, as_json, path, mask)
     observer.close()
-    stderr(mask(report_text(outcome.report)))
+    stderr(mask(report_text(outcome.report, outcome.examples)))
     _publish(outcome.report, as_json, path, mask)
     return outcome.exit
 

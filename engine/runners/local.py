@@ -51,6 +51,7 @@ class Outcome:
     report: dict[str, Any]
     exit: int
     error: EngineError | None = None
+    examples: tuple[str, ...] = ()  # the first dead letters, in short
 
 
 class PlanFailed(InvalidPipeline):
@@ -147,7 +148,7 @@ def _outcome(run: Run, work: Work) -> Outcome:
     if not work.dry:
         keep = _kept_sources(work) if run.complete else None
         work.state.finish(work.head.run_id, iso(work.head.started_at), status, report, keep=keep)
-    return Outcome(report, code, error)
+    return Outcome(report, code, error, tuple(work.letters.examples))
 
 
 def _status(run: Run, work: Work) -> str:
@@ -176,7 +177,7 @@ def make_report(work: Work, status: str, error: EngineError | None) -> dict[str,
         "mappings": msgspec.to_builtins(counts.mappings),
         "sinks": {n: {**msgspec.to_builtins(s), "throttled_seconds": round(s.throttled_seconds, 3)}
                   for n, s in counts.sinks.items()},
-        "dead_letters": {"path": str(work.letters.path), "count": counts.dead_letters},
+        "dead_letters": {"path": None if work.dry else str(work.letters.path), "count": counts.dead_letters},
         "warnings": dict(counts.notes),
     }  # fmt: skip
     if work.dry:

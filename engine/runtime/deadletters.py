@@ -14,6 +14,9 @@ from engine.config.pipeline import DeadLetters as Settings
 from engine.errors import Halt
 
 
+EXAMPLES = 5
+
+
 class DeadLetter(msgspec.Struct, omit_defaults=False):
     """What was refused, where it came from and why. `schemas/dead_letter.json` describes it."""
 
@@ -48,8 +51,11 @@ class DeadLetters:
         self.settings, self.path, self._mask = settings, settings.path, mask
         self._lines: list[bytes] = []
         self._file: int | None = None
+        self.examples: list[str] = []  # the first few, in words without personal data
 
     def add(self, letter: DeadLetter) -> None:
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(_in_short(letter))
         for part in ("record", "payload", "request", "response"):
             if part not in self.settings.include:
                 setattr(letter, part, None)
@@ -70,10 +76,21 @@ class DeadLetters:
             raise Halt(f"cannot write dead letters: {error.strerror}", where=str(self.path), code="disk") from error
         self._lines.clear()
 
+    def forget(self) -> None:
+        """Lets go of what waits: a dry run leaves no letters."""
+        self._lines.clear()
+
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def _in_short(letter: DeadLetter) -> str:
+    place = f"{letter.origin['file']}:{letter.origin['line']}"
+    head, colon, _ = letter.reason.partition(": ")
+    field = f" in {head}" if colon and letter.stage == "mapping" and " " not in head else ""
+    return f"{place}: {letter.mapping or letter.source}: {letter.code}{field}"
 
 
 def encode(letter: DeadLetter) -> str:

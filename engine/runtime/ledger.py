@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -150,7 +150,7 @@ class Ledger:
         self.rows += len(rows)
         return track.open(rows)
 
-    def take_changes(self) -> Iterable[SavedTrack]:
+    def take_changes(self) -> list[SavedTrack]:
         """Moves every head; returns the tracks to commit. A finished track is let go of."""
         changed = []
         for track in self.tracks:

@@ -16,6 +16,7 @@ from engine.runtime.feed import Feed
 from engine.runtime.ledger import Ledger, SavedTrack
 from engine.runtime.masks import Masker
 from engine.runtime.plan import Plan
+from engine.runtime.rate import Bucket
 from engine.runtime.sinks import VendorSink, WriterSink
 from engine.runtime.state import Head, State
 from engine.runtime.transport import Transport
@@ -51,6 +52,9 @@ class Work:
         """Sinks count into the run's counts; writers go on where their state stands."""
         for name, sink in self.plan.sinks.items():
             sink.counts = self.counts.sinks[name]
+            if self.dry:
+                for action in sink.actions.values():
+                    action.bucket = Bucket(None)
             if isinstance(sink, WriterSink):
                 if self.dry:
                     sink.writer = Nowhere()
@@ -78,7 +82,8 @@ class Work:
         """Dead letters, then written files, then the checkpoint: what the checkpoint says is never ahead of them."""
         self.books.settled = 0
         if self.dry:
-            list(self.ledger.take_changes())
+            self.letters.forget()
+            self.ledger.take_changes()
             return
         self.letters.flush()
         for name, sink in self.plan.sinks.items():

@@ -128,7 +128,9 @@ def test_halves_keep_their_order():
     talks = Talks(lambda request: Response(400) if len(names(request)) > 2 else ok())
     talks.offer(*"abcdefgh")
     talks.run()
-    delivered = [name for call, request in zip(talks.sent, talks.requests, strict=True) if len(call) <= 2 for name in call]
+    delivered = [
+        name for call, request in zip(talks.sent, talks.requests, strict=True) if len(call) <= 2 for name in call
+    ]
     assert delivered == list("abcdefgh")
 
 
@@ -165,7 +167,10 @@ class Steps(Vendor):
         if b"stop" in answer.body:
             raise Halt("full")
         if b"first" in answer.body:
-            return {0: Verdict("rejected", "first", ""), **{i: Verdict("again", "rest", "") for i in range(1, len(payloads))}}
+            return {
+                0: Verdict("rejected", "first", ""),
+                **{i: Verdict("again", "rest", "") for i in range(1, len(payloads))},
+            }
         return None
 
     @action(max_records=100)
