@@ -1,7 +1,7 @@
 """The `file` sink: JSONL, JSON, CSV or TSV, replaced at once when it is complete.
 
 Payloads are appended to a part file beside the target (for addresses: in a spool folder). `sync` makes it durable,
-and the state it returns says how much of it counts; `finish` compresses it, if so wanted, and gives it its final name.
+and the state it returns says how much of it counts; `finish` compresses it, if so wanted, and renames it.
 Compression at the end keeps the part file a plain file that can be cut at any synced length.
 """
 

@@ -49,6 +49,7 @@ class Part:
                         f"{self.path}, which holds what was written so far, is gone; start with --fresh"
                     ) from None
                 self._file = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+                sync_folder(self.path.parent)
         try:
             self._own(length)
         except BaseException:
@@ -74,6 +75,7 @@ class Part:
         os.ftruncate(file, length)
         os.lseek(file, length, os.SEEK_SET)
         self.length, self.inode = length, found.st_ino
+        self._pending, self._waiting, self._synced = [], 0, -1
 
     def append(self, data: bytes) -> None:
         self._pending.append(data)

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.plugin import InvalidPipeline, Position
 from engine.sources.blocks import Read, Spots
-from engine.sources.lines import FIRST, MOST_ROWS, ROWS, Bad, LineReader, Parsed
+from engine.sources.lines import FIRST, MOST_ROWS, Bad, LineReader, Parsed
 from engine.sources.walk import Dialect, Walk
 
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.I)  # Excel's first line
@@ -144,8 +144,6 @@ class Table(LineReader):
         lines = text.split(self.newline)
         if not lines[-1]:
             lines.pop()
-        if len(lines) > MOST_ROWS:
-            block, lines = self._shortened(block, lines)
         try:
             rows = list(csv.reader(lines, **self.dialect.csv))
         except csv.Error:
@@ -160,12 +158,6 @@ class Table(LineReader):
         elif self.layout.extra is not None:
             rows = [[*cells, []] for cells in rows]  # type: ignore[list-item]
         return Parsed(block, self._nulled(rows), bad, spots)
-
-    def _shortened(self, block: bytes, lines: list[str]) -> tuple[bytes, list[str]]:
-        """The first `ROWS` lines; the others are given back."""
-        length = len((self.newline.join(lines[:ROWS]) + self.newline).encode(self.encoding.name))
-        self.blocks.give_back(block[length:])
-        return block[:length], lines[:ROWS]
 
     def _careful(self, block: bytes, at: Position) -> Parsed:
         walk = Walk(self.blocks, block, self.encoding, self.dialect, MOST_ROWS)

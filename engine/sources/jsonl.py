@@ -9,7 +9,7 @@ import msgspec
 
 from engine.plugin import Position
 from engine.sources.blocks import Spots, chopped
-from engine.sources.lines import MOST_ROWS, ROWS, Bad, LineReader, Parsed
+from engine.sources.lines import Bad, LineReader, Parsed
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _unreadable = (msgspec.DecodeError, UnicodeError, ValueError, RecursionError)
@@ -20,10 +20,8 @@ class JsonLines(LineReader):
 
     def parse(self, block: bytes, at: Position) -> Parsed:
         if self.encoding.name == "utf-8":
-            lines = block.split(b"\n", MOST_ROWS)
-            if len(lines) > MOST_ROWS:
-                block, lines = self._shortened(block, lines[:ROWS])
-            elif not lines[-1]:
+            lines = block.split(b"\n")
+            if not lines[-1]:
                 lines.pop()
             try:
                 rows = list(map(_decode, lines))
@@ -32,11 +30,6 @@ class JsonLines(LineReader):
             else:
                 return Parsed(block, rows, False, Spots(block, b"\n", at.line, at.offset))
         return self._careful(block, at)
-
-    def _shortened(self, block: bytes, lines: list[bytes]) -> tuple[bytes, list[bytes]]:
-        length = sum(map(len, lines)) + len(lines)
-        self.blocks.give_back(block[length:])
-        return block[:length], lines
 
     def _careful(self, block: bytes, at: Position) -> Parsed:
         lines = chopped(block, self._newline)

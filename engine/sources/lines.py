@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from engine.plugin import Malformed, Position, Refused, Rows
-from engine.sources.blocks import Again, Blocks, Read
+from engine.sources.blocks import Again, Blocks, Read, chopped
 from engine.sources.text import Encoding, sniffed
 
 ROWS = 200  # rows a micro-batch aims at
@@ -91,7 +91,7 @@ class LineReader(ABC):
             if self.blocks.overlong:
                 rows = self._giant(since, at)
             elif block:
-                parsed = self.parse(block, at)
+                parsed = self.parse(self._few(block), at)
                 rows = self._rows(parsed, since, at)
                 size = _next_size(size, parsed)
             else:
@@ -100,6 +100,17 @@ class LineReader(ABC):
             if len(rows):  # blank lines alone go with the rows that follow them
                 yield rows
                 since = at
+
+    def _few(self, block: bytes) -> bytes:
+        """The block, or its first lines when it has far too many: the others are given back."""
+        if block.count(self._newline) <= MOST_ROWS:
+            return block
+        if len(self._newline) == 1:
+            length = len(block) - len(block.split(self._newline, ROWS)[-1])
+        else:
+            length = sum(map(len, chopped(block, self._newline)[:ROWS]))
+        self.blocks.give_back(block[length:])
+        return block[:length]
 
     def _rows(self, parsed: Parsed, since: Position, at: Position) -> Rows:
         found = parsed.rows
