@@ -12,10 +12,11 @@ from engine.vendors.buckets.context import PRESET_NAMES, PRESETS, ContextReport,
 from engine.vendors.buckets.decider import RULES, Decider, compile_file
 from engine.vendors.buckets.decision import Decision
 from engine.vendors.buckets.document import Finding
-from engine.vendors.buckets.hashing import bucket, murmur
+from engine.vendors.buckets.hashing import bucket, murmur, utf8
 from engine.vendors.buckets.reading import Reading, modification
 
 __all__ = [
     "PRESETS", "PRESET_NAMES", "RULES", "ContextReport", "Decider", "Decision", "Finding", "Reading", "accept",
-    "bucket", "compile_file", "modification", "murmur", "read_entry", "sendable", "visitor_context", "write_entry",
+    "bucket", "compile_file", "modification", "murmur", "read_entry", "sendable", "utf8", "visitor_context",
+    "write_entry",
 ]  # fmt: skip

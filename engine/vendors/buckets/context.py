@@ -52,20 +52,12 @@ def accept(pairs: Iterable[tuple[Any, Any]], *, lists: bool = False) -> ContextR
     A key is a text (the empty one too), a value exactly a text, a number or a boolean; with `lists` (for
     `rules: server`) also a list of these.
     """
-    report = ContextReport({}, [])
-    for key, value in pairs:
-        finding = _refusal(key, value, lists)
-        if finding is None:
-            report.values[key] = value
-        else:
-            report.refused.append(finding)
-    return report
+    return _into({}, pairs, lists)
 
 
 def visitor_context(given: Mapping[Any, Any], *, lists: bool = False) -> ContextReport:
     """A new visitor's context: the blank presets overlaid with what is given."""
-    values, refused = accept(given.items(), lists=lists)
-    return ContextReport({**PRESETS, **values}, refused)
+    return _into(dict(PRESETS), given.items(), lists)
 
 
 def sendable(context: Mapping[str, Any], *, blank_presets: bool = True) -> dict[str, Any]:
@@ -77,10 +69,24 @@ def sendable(context: Mapping[str, Any], *, blank_presets: bool = True) -> dict[
     }
 
 
+def _into(values: dict[str, Any], pairs: Iterable[tuple[Any, Any]], lists: bool) -> ContextReport:
+    refused: list[Finding] = []
+    for key, value in pairs:
+        if type(value) in SCALARS and type(key) is str:
+            values[key] = value
+            continue
+        finding = _refusal(key, value, lists)
+        if finding is None:
+            values[key] = value
+        else:
+            refused.append(finding)
+    return ContextReport(values, refused)
+
+
 def _refusal(key: Any, value: Any, lists: bool) -> Finding | None:
     if type(key) is not str:
         return Finding("context-key", f"context key {key!r:.60}", f"a key must be a text, not {type(key).__name__}")
-    if type(value) in SCALARS or (lists and type(value) is list and all(type(item) in SCALARS for item in value)):
+    if lists and (type(value) is list and all(type(item) in SCALARS for item in value)):
         return None
     wanted = "a text, a number, true or false" + (", or a list of these" if lists else "")
     return Finding("context-value", f"context key {key!r:.60}", f"the value must be {wanted}, not {_name(value)}")

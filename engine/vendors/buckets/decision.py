@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine.vendors.buckets.document import Finding, Variation
 
 
-@dataclass(frozen=True, slots=True)
 class Decision:
     """`chosen`: the variations in campaign order. `problems`: malformed pieces that this visitor ran into."""
 
-    chosen: Sequence[Variation] = ()
-    panic: bool = False
-    problems: Sequence[Finding] = ()
+    __slots__ = ("chosen", "panic", "problems")
+
+    def __init__(
+        self, chosen: Sequence[Variation] = (), panic: bool = False, problems: Sequence[Finding] = ()
+    ) -> None:
+        self.chosen = chosen
+        self.panic = panic
+        self.problems = problems
 
     @property
     def assignments(self) -> list[Mapping[str, Any]]:

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import mmh3
-
 from engine.plugin import RecordError
 from engine.vendors.buckets.decision import Decision
 from engine.vendors.buckets.document import Broken, Campaign, File, Finding, Group, Variation
-from engine.vendors.buckets.hashing import bucket, running_sums, table
+from engine.vendors.buckets.hashing import BUCKETS, murmur, running_sums, table, utf8
 from engine.vendors.buckets.python21 import ALWAYS, NEVER, Names, condition
 
 Choice = Variation | Broken | None
-Walk = Callable[[str, Callable[..., Any], Callable[[Variation], None], Callable[[Finding], None], Any], None]
+Walk = Callable[..., None]  # the parameters are those of `walk` below
 PANIC = Decision(panic=True)
 
 
@@ -56,15 +54,11 @@ class PythonDecider:
             raise RecordError("visitor-id", f"A visitor id must be a text, not {type(visitor_id).__name__}.")
         chosen: list[Variation] = []
         problems: list[Finding] = []
+        raw = utf8(visitor_id)
         if cached is None:
-            try:
-                self._hashing(visitor_id, context.get, chosen.append, problems.append, None)
-                return Decision(chosen, False, problems)
-            except UnicodeEncodeError:  # half a surrogate pair in an id: take the way that can hash it
-                chosen.clear()
-                problems.clear()
-        ids = None if cached is None else _ids(cached)
-        self._remembering(visitor_id, context.get, chosen.append, problems.append, ids)
+            self._hashing(visitor_id, raw, context.get, chosen.append, problems.append, None)
+        else:
+            self._remembering(visitor_id, raw, context.get, chosen.append, problems.append, _ids(cached))
         return Decision(chosen, False, problems)
 
 
@@ -73,28 +67,30 @@ class _Pick:
 
     def __init__(self, group: Group, when: str) -> None:
         self.group, self.when = group, when
+        self.raw = utf8(group.id)
         self.table = _table(group)
+        self.walk = [_remembered(variation) for variation in group.variations]
 
-    def __call__(self, visitor_id: str, ids: frozenset[Any] | None) -> Choice:
-        if ids is not None:
-            for variation in self.group.variations:
-                if isinstance(variation, Broken):
-                    if variation.known is None:
-                        return variation
-                    if variation.known.id in ids:
-                        return variation.known
-                elif variation.id in ids:
-                    return variation
-            # A variation that cannot be read at all was returned above: the walk reached it.
-        return self.table[bucket(self.group.id, visitor_id)]
+    def __call__(self, raw: bytes, ids: frozenset[Any]) -> Choice:
+        """The first variation that is remembered, else the bucket's. The walk may end at one that cannot be read."""
+        for name, choice in self.walk:
+            if name is None or name in ids:
+                return choice
+        return self.table[murmur(self.raw + raw) % BUCKETS]
 
     def by_hash(self, names: Names) -> str:
         if all(choice is self.table[0] for choice in self.table):
             return names.constant(self.table[0])
-        return f"{names.constant(self.table)}[murmur({names.constant(self.group.id)} + visitor, 0, False) % 100]"
+        return f"{names.constant(self.table)}[murmur({names.constant(self.raw)} + raw) % {BUCKETS}]"
 
     def by_call(self, names: Names) -> str:
-        return f"{names.constant(self)}(visitor, ids)"
+        return f"{names.constant(self)}(raw, ids)"
+
+
+def _remembered(variation: Variation | Broken) -> tuple[str | int | None, Variation | Broken]:
+    """An id and what it stands for; no id for a variation that spoils its group as soon as it is looked at."""
+    known = variation.known if isinstance(variation, Broken) else variation
+    return (None, variation) if known is None else (known.id, known)
 
 
 def _table(group: Group) -> list[Choice]:
@@ -119,8 +115,8 @@ def _ids(cached: Iterable[Any]) -> frozenset[Any]:
 def _compile(picks: list[list[_Pick]], names: Names, pick: Callable[[_Pick, Names], str]) -> Walk:
     body = [line for campaign in picks for line in _campaign(campaign, names, pick)]
     reads = [f"    {name} = get({names.constant(key)}, absent)" for key, name in names.keys.items()]
-    source = ["def walk(visitor, get, choose, note, ids):", *reads, *body, "    return None"]
-    namespace = {**names.constants, "__builtins__": {}, "murmur": mmh3.hash, "Broken": Broken}
+    source = ["def walk(visitor, raw, get, choose, note, ids):", *reads, *body, "    return None"]
+    namespace = {**names.constants, "__builtins__": {}, "murmur": murmur, "Broken": Broken}
     exec(compile("\n".join(source), "<bucketing file>", "exec"), namespace)  # noqa: S102 - nothing of the file is in it
     walk: Walk = namespace["walk"]
     return walk

@@ -9,7 +9,7 @@ from typing import Any
 from engine.plugin import RecordError
 from engine.vendors.buckets.decision import Decision
 from engine.vendors.buckets.document import Broken, Campaign, File, Finding, Group, Variation
-from engine.vendors.buckets.hashing import bucket, running_sums_single, table
+from engine.vendors.buckets.hashing import bucket, running_sums_single, table, utf8
 from engine.vendors.buckets.server_rules import matcher
 
 AB_TEST = "ab"
@@ -54,7 +54,7 @@ class ServerDecider:
         matched = [(campaign, campaign.match(visitor_id, context)) for campaign in self.campaigns]
         entered = [(campaign, pick) for campaign, pick in matched if pick is not None]
         tests = {pick for campaign, pick in entered if campaign.is_test and own.knows(pick.group)}
-        hashed = base64.b64encode(_utf8(decision_group)).decode() if decision_group else visitor_id
+        hashed = base64.b64encode(utf8(decision_group)).decode() if decision_group else visitor_id
         chosen: list[Variation] = []
         problems: list[Finding] = []
         taken = False  # by an A/B test, of which `enabled1V1T` allows one
@@ -145,7 +145,3 @@ def _first_of_each_id(campaigns: Iterable[Campaign], problems: list[Finding]) ->
         else:
             seen.add(campaign.id)
             yield campaign
-
-
-def _utf8(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
