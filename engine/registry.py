@@ -87,7 +87,7 @@ def _import(target: str) -> Any:
 
 def pretend_world(clock: Any, faults: list[Any]) -> Any:
     """All pretend vendors in one; `handle(request)` answers as they would."""
-    return _import("engine.sandbox.world:World")(clock.now, faults=faults)
+    return _import("engine.sandbox.world:World")(clock, faults=faults)
 
 
 def pretend_server(world: Any, port: int) -> Any:

@@ -15,19 +15,18 @@ A vendor's `refusal` may overrule the table where its contract says so.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import count
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from engine.errors import EngineError, Halt, NotNow, Split, TurnedAway
-from engine.model import Payloads, Request, Response, Verdict, WireRequest
+from engine.model import Request, Response, Verdict
 from engine.plugin import Note
 from engine.runtime.books import Exchange
 from engine.runtime.clock import Clock
-from engine.runtime.lanes import Batch, Item, Lane
 from engine.runtime.retry import RETRY_AFTER_CAP, backoff, retry_after
-from engine.runtime.sinks import VendorSink
+from engine.runtime.talks import Talk
 from engine.runtime.transport import Answer, Transport
 
 NOT_NOW = {408, 425, 429}
@@ -39,38 +38,13 @@ NOTHING_WORKS = {
 }
 
 
-class Settler(Protocol):
-    """What the courier tells of payloads; `Books` is one."""
-
-    def delivered(self, items: list[Item]) -> None: ...
-
-    def judged(self, item: Item, verdict: Verdict, exchange: Exchange | None) -> None: ...
-
-
-class Talk:
-    """One conversation: a batch on its way."""
-
-    __slots__ = ("attempts", "batch", "exchange", "lane", "payloads", "since", "sink", "steps", "wire")
-
-    def __init__(self, sink: VendorSink, lane: Lane, batch: Batch) -> None:
-        self.sink, self.lane, self.batch = sink, lane, batch
-        self.payloads = Payloads([item.raw for item in batch.items])
-        self.steps: Any = None
-        self.wire: WireRequest | None = None
-        self.exchange: Exchange | None = None
-        self.attempts = 0  # of the present request
-        self.since: float | None = None  # when the present request first failed
-
-
 class Courier:
     """`note` is told warnings of vendors. Once `halted` is set, or after `stop`, nothing new is sent."""
 
     def __init__(
-        self, transport: Transport, clock: Clock, chance: Random, settler: Settler, note: Callable[[str], None],
-        *, dry: bool = False,
-    ) -> None:  # fmt: skip
-        self._transport, self._clock, self._chance, self._settler = transport, clock, chance, settler
-        self._note, self._dry = note, dry
+        self, transport: Transport, clock: Clock, chance: Random, note: Callable[[str], None], *, dry: bool = False
+    ) -> None:
+        self._transport, self._clock, self._chance, self._note, self._dry = transport, clock, chance, note, dry
         self._flying: dict[int, Talk] = {}
         self._timers: list[tuple[float, int, Callable[[Talk], None], Talk]] = []
         self._numbers = count()
@@ -79,10 +53,10 @@ class Courier:
 
     # --- what the loop calls ------------------------------------------------------------------------------
 
-    def begin(self, sink: VendorSink, lane: Lane, batch: Batch) -> None:
-        """Starts the conversation about a batch; the lane is busy until it ends."""
-        lane.busy = talk = Talk(sink, lane, batch)
-        self._open(talk)
+    def begin(self, talk: Talk) -> None:
+        """Starts a conversation; what comes of it, the talk is told."""
+        talk.steps = talk.open()
+        self._guarded(talk, lambda: self._advance(talk, lambda: next(talk.steps)))
 
     def take(self, token: int, answer: Answer) -> None:
         """An answer has come in."""
@@ -112,20 +86,16 @@ class Courier:
     @property
     def open_payloads(self) -> int:
         """Payloads in flight: their fate is unknown if nobody waits for them."""
-        return sum(len(talk.batch.items) for talk in self._flying.values())
+        return sum(len(talk.payloads) for talk in self._flying.values())
 
     # --- one conversation ------------------------------------------------------------------------------------
-
-    def _open(self, talk: Talk) -> None:
-        talk.steps = talk.batch.action.method(talk.payloads)
-        self._guarded(talk, lambda: self._advance(talk, lambda: next(talk.steps)))
 
     def _guarded(self, talk: Talk, act: Callable[[], None]) -> None:
         """Does a step of the conversation; what it raises says what to do next."""
         try:
             act()
         except Split as error:
-            self._halve(talk, Verdict("rejected", error.code, error.reason))
+            talk.split(Verdict("rejected", error.code, error.reason))
         except NotNow as error:
             self._again_later(talk, error)
         except Halt as error:
@@ -135,24 +105,24 @@ class Courier:
         try:
             said = step()
             while isinstance(said, Note):
-                self._note(f"{talk.sink.name}: {said.code}: {said.text}")
+                self._note(f"{talk.account.name}: {said.code}: {said.text}")
                 said = next(talk.steps)
         except StopIteration as stop:
-            self._finish(talk, stop.value or {})
+            talk.finish(stop.value)
             return
         self._send(talk, said)
 
     def _send(self, talk: Talk, request: Request) -> None:
-        talk.wire = talk.sink.wire(request)
+        talk.wire = talk.account.wire(request)
         talk.attempts, talk.since = 0, None
         self._pace(talk)
 
     def _pace(self, talk: Talk) -> None:
         now = self._clock.now()
-        bucket = talk.batch.action.bucket
+        bucket = talk.bucket
         before = bucket.throttled
         due = bucket.reserve(now)
-        talk.sink.counts.throttled_seconds += bucket.throttled - before
+        talk.account.counts.throttled_seconds += bucket.throttled - before
         if due > now:
             self._at(due, self._launch, talk)
         else:
@@ -168,9 +138,9 @@ class Courier:
         assert talk.wire is not None
         token = next(self._numbers)
         self._flying[token] = talk
-        talk.sink.counts.requests += 1
-        talk.sink.counts.bytes += len(talk.wire.body)
-        self._transport.start(talk.wire, token, talk.sink.timeout)
+        talk.account.counts.requests += 1
+        talk.account.counts.bytes += len(talk.wire.body)
+        self._transport.start(talk.wire, token, talk.account.timeout)
 
     # --- reading an answer --------------------------------------------------------------------------------------
 
@@ -181,7 +151,7 @@ class Courier:
         assert talk.wire is not None
         talk.exchange = Exchange(talk.wire, answer)
         if self._dry:
-            self._finish(talk, {})
+            talk.finish(None)
         elif 200 <= answer.status < 300:
             self._advance(talk, lambda: talk.steps.send(answer))
         else:
@@ -189,9 +159,9 @@ class Courier:
 
     def _turned_away(self, talk: Talk, answer: Response) -> None:
         """No success. First the vendor's contract, then what passes by waiting, the conversation, the table."""
-        verdicts = talk.sink.vendor.refusal(answer, talk.payloads) if answer.status >= 400 else None
+        verdicts = talk.account.vendor.refusal(answer, talk.payloads) if answer.status >= 400 else None
         if verdicts is not None:
-            self._finish(talk, verdicts)
+            talk.judge(verdicts)
             return
         if answer.status in NOT_NOW or answer.status >= 500:
             wait = retry_after(answer.headers, self._clock.time())
@@ -202,7 +172,7 @@ class Courier:
             self._by_the_table(talk, answer)
 
     def _by_the_table(self, talk: Talk, answer: Response) -> None:
-        status, name = answer.status, talk.sink.name
+        status, name = answer.status, talk.account.name
         if status < 400:
             raise Halt(
                 f"{name} answered with a redirect (HTTP {status}); its address is wrong", where=name, code="redirect"
@@ -216,7 +186,7 @@ class Courier:
 
     def _again_later(self, talk: Talk, error: NotNow) -> None:
         """Waits, then sends the same bytes again; past the end of patience the run halts."""
-        now, retry = self._clock.now(), talk.sink.retry
+        now, retry = self._clock.now(), talk.account.retry
         talk.attempts += 1
         talk.since = now if talk.since is None else talk.since
         wait = backoff(retry, talk.attempts, self._chance) if error.wait is None else error.wait
@@ -224,63 +194,27 @@ class Courier:
         if spent or now + wait - talk.since > retry.give_up_after or wait > RETRY_AFTER_CAP:
             self.halt(_out_of_patience(talk, error, now))
             return
-        talk.sink.counts.retries += 1
-        talk.sink.counts.ambiguous_retries += error.ambiguous
+        talk.account.counts.retries += 1
+        talk.account.counts.ambiguous_retries += error.ambiguous
         if error.wait is not None or _throttled(talk):
-            talk.batch.action.bucket.pause(now + wait)
+            talk.bucket.pause(now + wait)
         if talk.steps.gi_frame is None:
             self._restart(talk)
         self._at(now + wait, self._pace, talk)
 
     def _restart(self, talk: Talk) -> None:
         """A generator that raised is over: the conversation begins anew, with the same first request."""
-        talk.steps = talk.batch.action.method(talk.payloads)
+        talk.steps = talk.open()
         said = next(talk.steps)
         while isinstance(said, Note):
             said = next(talk.steps)
         assert isinstance(said, Request)
-        talk.wire = talk.sink.wire(said)
+        talk.wire = talk.account.wire(said)
 
     def halt(self, error: Halt) -> None:
         if self.halted is None:
             self.halted = error
         self.stop()
-
-    def _halve(self, talk: Talk, verdict: Verdict) -> None:
-        items = talk.batch.items
-        if len(items) == 1:
-            self._finish(talk, {0: verdict})
-        else:
-            self._release(talk, items)
-
-    def _finish(self, talk: Talk, verdicts: Mapping[int, Verdict]) -> None:
-        """The conversation is over: what the verdicts do not name was delivered."""
-        items = talk.batch.items
-        if not verdicts:
-            talk.sink.lanes.settled(len(items), sum(item.size for item in items))
-            self._settler.delivered(items)
-            self._release(talk, [])
-            return
-        once_more = [items[i] for i, verdict in sorted(verdicts.items()) if verdict.outcome == "again"]
-        if once_more and len(items) == 1:
-            raise NotNow(verdicts[0].reason)
-        for position, item in enumerate(items):
-            verdict = verdicts.get(position)
-            if verdict is None:
-                self._settler.delivered([item])
-            elif verdict.outcome != "again":
-                self._settler.judged(item, verdict, talk.exchange)
-        size = sum(item.size for item in items) - sum(item.size for item in once_more)
-        talk.sink.lanes.settled(len(items) - len(once_more), size)
-        self._release(talk, once_more)
-
-    def _release(self, talk: Talk, rest: list[Item]) -> None:
-        """Frees the lane; what is left of the batch goes first, in halves."""
-        middle = (len(rest) + 1) // 2
-        for items in (rest[middle:], rest[:middle]):
-            if items:
-                talk.lane.queue.appendleft(talk.batch.part(items))
-        talk.lane.busy = None
 
 
 def _throttled(talk: Talk) -> bool:
@@ -292,5 +226,5 @@ def _out_of_patience(talk: Talk, error: NotNow, now: float) -> Halt:
     since = now - (talk.since if talk.since is not None else now)
     tries = f"{talk.attempts} attempt{'s' if talk.attempts != 1 else ''} in {since:.0f} s"
     asked = f", and it asks to wait {error.wait:.0f} s" if error.wait is not None else ""
-    return Halt(f"{talk.sink.name} does not answer usably ({error.reason}; {tries}{asked})", where=talk.sink.name,
-                code="unreachable")  # fmt: skip
+    reason = f"{talk.account.name} does not answer usably ({error.reason}; {tries}{asked})"
+    return Halt(reason, where=talk.account.name, code="unreachable")

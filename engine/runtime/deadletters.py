@@ -13,7 +13,6 @@ import msgspec
 from engine.config.pipeline import DeadLetters as Settings
 from engine.errors import Halt
 
-
 EXAMPLES = 5
 
 

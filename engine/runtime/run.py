@@ -8,6 +8,7 @@ from engine.runtime.events import Observer, Progress
 from engine.runtime.feed import Feed
 from engine.runtime.limits import too_many
 from engine.runtime.sinks import VendorSink
+from engine.runtime.talks import BatchTalk
 from engine.runtime.work import Work
 
 DRAIN = 10.0  # seconds that an interrupted run waits for what is in flight
@@ -115,7 +116,7 @@ class Run:
         now = self._clock.now()
         for sink in self._sinks:
             for lane, batch in sink.lanes.ready(now, sink.linger, drain=drain):
-                self._courier.begin(sink, lane, batch)
+                self._courier.begin(BatchTalk(sink, lane, batch, self._work.books))
 
     def _wait_until(self, reading: bool) -> float | None:
         """Until when the transport may wait: not at all while there is something to read or to send."""

@@ -44,7 +44,7 @@ class Work:
             {name: count.to for name, count in self.counts.mappings.items()},
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
-        self.courier = Courier(transport, clock, chance, self.books, self._note, dry=dry)
+        self.courier = Courier(transport, clock, chance, self._note, dry=dry)
         self.feed = Feed(plan, self.ledger, self.books, clock, saved, self.head.sources_done, limit)
         self._adopt_sinks()
 

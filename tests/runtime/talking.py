@@ -19,6 +19,7 @@ from engine.runtime.ledger import Ticket
 from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
 from engine.runtime.sinks import SinkAction, VendorSink
+from engine.runtime.talks import BatchTalk
 from engine.runtime.transport import Pretend
 
 
@@ -77,7 +78,7 @@ class Talks:
         self.sink = VendorSink(
             "shop", vendor, {"put": self.action}, Lanes(lanes, "per_key"), SinkCounts(), Retry(**retry), 30.0
         )
-        self.courier = Courier(self.transport, self.clock, Random(7), self.log, self.notes.append)
+        self.courier = Courier(self.transport, self.clock, Random(7), self.notes.append)
 
     def offer(self, *names: str) -> None:
         rows = Rows("f", Position(), Position(1), None, [{}], lambda row: (1, 0))
@@ -91,7 +92,7 @@ class Talks:
             self.courier.tick()
             if not self.courier.stopping:
                 for lane, batch in self.sink.lanes.ready(self.clock.now(), None, drain=True):
-                    self.courier.begin(self.sink, lane, batch)
+                    self.courier.begin(BatchTalk(self.sink, lane, batch, self.log))
             if not self.courier.flying and self.courier.deadline() is None:
                 if self.courier.stopping or not self.sink.lanes.payloads:
                     return

@@ -1,0 +1,144 @@
+"""Conversations: what the courier carries on. A `BatchTalk` delivers payloads, a `LookupTalk` asks for a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from engine.config.pipeline import Retry
+from engine.errors import NotNow
+from engine.model import Failure, Payloads, Request, Verdict, WireRequest
+from engine.plugin import Vendor
+from engine.runtime.books import Exchange
+from engine.runtime.counts import SinkCounts
+from engine.runtime.lanes import Batch, Item, Lane, Lanes
+from engine.runtime.rate import Bucket
+
+
+class Account(Protocol):
+    """With whom one talks: a sink or a lookup."""
+
+    name: str
+    vendor: Vendor
+    counts: SinkCounts
+    retry: Retry
+    timeout: float
+
+    def wire(self, request: Request) -> WireRequest: ...
+
+
+class Settler(Protocol):
+    """What is told of payloads; `Books` is one."""
+
+    def delivered(self, items: list[Item]) -> None: ...
+
+    def judged(self, item: Item, verdict: Verdict, exchange: Exchange | None) -> None: ...
+
+
+class Talk:
+    """One conversation. `steps` is the vendor's generator; `finish` takes what it returns."""
+
+    def __init__(self, account: Account, bucket: Bucket, payloads: Payloads) -> None:
+        self.account, self.bucket, self.payloads = account, bucket, payloads
+        self.steps: Any = None
+        self.wire: WireRequest | None = None
+        self.exchange: Exchange | None = None
+        self.attempts = 0  # of the present request
+        self.since: float | None = None  # when the present request first failed
+
+    def open(self) -> Any:
+        """A new generator of the vendor's."""
+        raise NotImplementedError
+
+    def finish(self, value: Any) -> None:
+        """The conversation is over. Raises `NotNow` where it has to be held again."""
+        raise NotImplementedError
+
+    def judge(self, verdicts: Mapping[int, Verdict]) -> None:
+        """The vendor's `refusal` said what became of each payload."""
+        raise NotImplementedError
+
+    def split(self, verdict: Verdict) -> None:
+        """Refused as a whole: halves go again; of one alone `verdict` is the end."""
+        raise NotImplementedError
+
+
+class BatchTalk(Talk):
+    """A batch on its way. While it lasts its lane is busy."""
+
+    def __init__(
+        self, sink: Any, lane: Lane, batch: Batch, settler: Settler,
+    ) -> None:  # fmt: skip
+        super().__init__(sink, batch.action.bucket, Payloads([item.raw for item in batch.items]))
+        self.lane, self.batch, self._settler = lane, batch, settler
+        self._lanes: Lanes = sink.lanes
+        lane.busy = self
+
+    def open(self) -> Any:
+        return self.batch.action.method(self.payloads)
+
+    def finish(self, value: Any) -> None:
+        self.judge(value or {})
+
+    def judge(self, verdicts: Mapping[int, Verdict]) -> None:
+        """What the verdicts do not name was delivered."""
+        items = self.batch.items
+        if not verdicts:
+            self._lanes.settled(len(items), sum(item.size for item in items))
+            self._settler.delivered(items)
+            self._release([])
+            return
+        once_more = [items[i] for i, verdict in sorted(verdicts.items()) if verdict.outcome == "again"]
+        if once_more and len(items) == 1:
+            raise NotNow(verdicts[0].reason)
+        for position, item in enumerate(items):
+            verdict = verdicts.get(position)
+            if verdict is None:
+                self._settler.delivered([item])
+            elif verdict.outcome != "again":
+                self._settler.judged(item, verdict, self.exchange)
+        size = sum(item.size for item in items) - sum(item.size for item in once_more)
+        self._lanes.settled(len(items) - len(once_more), size)
+        self._release(once_more)
+
+    def split(self, verdict: Verdict) -> None:
+        if len(self.batch.items) == 1:
+            self.judge({0: verdict})
+        else:
+            self._release(self.batch.items)
+
+    def _release(self, rest: list[Item]) -> None:
+        """Frees the lane; what is left of the batch goes first, in halves."""
+        middle = (len(rest) + 1) // 2
+        for items in (rest[middle:], rest[:middle]):
+            if items:
+                self.lane.queue.appendleft(self.batch.part(items))
+        self.lane.busy = None
+
+
+class LookupTalk(Talk):
+    """A question about one record. `done` is given the answer, or the failure."""
+
+    def __init__(
+        self, account: Account, bucket: Bucket, ask: Callable[[], Any], parameters: Any,
+        done: Callable[[Any], None],
+    ) -> None:  # fmt: skip
+        super().__init__(account, bucket, Payloads([msgspec.Raw(msgspec.json.encode(parameters))]))
+        self._ask, self._done = ask, done
+
+    def open(self) -> Any:
+        return self._ask()
+
+    def finish(self, value: Any) -> None:
+        self._done(value)
+
+    def judge(self, verdicts: Mapping[int, Verdict]) -> None:
+        verdict = verdicts.get(0, Verdict("rejected", "refused", "the vendor gave no reason"))
+        if verdict.outcome == "again":
+            raise NotNow(verdict.reason)
+        self.split(verdict)
+
+    def split(self, verdict: Verdict) -> None:
+        self._done(Failure(verdict.code, verdict.reason))

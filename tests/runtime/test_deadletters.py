@@ -1,0 +1,127 @@
+"""Dead letters: private, whole lines, masked, once per id."""
+
+import os
+
+import msgspec
+import pytest
+
+from engine.config.pipeline import DeadLetters as Settings
+from engine.errors import Halt
+from engine.runtime.deadletters import DeadLetter, DeadLetters, letter_id, read_letters
+from engine.runtime.masks import Masker
+
+
+def letter(number=0, **more):
+    facts = dict(
+        id=letter_id("p", "s", "m", "a.csv", number, 0), run_id="r", pipeline="p", source="s", mapping="m",
+        action="crm.update_user", key="7", origin={"file": "a.csv", "line": 3, "offset": 40}, stage="vendor",
+        code="conflict", reason="x: y", record={"email": "a@b.c", "n": 10**40}, payload={"email": "a@b.c"},
+        request=None, response=None, at="2023",
+    )  # fmt: skip
+    return DeadLetter(**{**facts, **more})
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "dead" / "shop.jsonl"
+
+
+def letters_of(path, *letters, secrets=(), **settings):
+    dead = DeadLetters(Settings(path, **settings), Masker(secrets))
+    for one in letters:
+        dead.add(one)
+    dead.flush()
+    dead.close()
+    return list(read_letters(path)) if path.exists() else []
+
+
+def test_a_letter_holds_everything_exactly(path):
+    (read,) = letters_of(path, letter())
+    assert read["record"] == {"email": "a@b.c", "n": 10**40}
+    assert read["origin"] == {"file": "a.csv", "line": 3, "offset": 40}
+
+
+def test_the_file_and_its_folder_are_private(path):
+    letters_of(path, letter())
+    assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_no_letter_no_file(path):
+    assert letters_of(path) == [] and not path.exists()
+
+
+def test_a_repeated_id_counts_once_and_the_last_word_holds(path):
+    found = letters_of(path, letter(1), letter(2), letter(1, reason="again"))
+    assert [x["reason"] for x in found] == ["again", "x: y"]
+
+
+def test_a_line_torn_by_a_kill_is_cut_off(path):
+    letters_of(path, letter(1))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: len(whole) // 2])
+    assert len(letters_of(path, letter(2))) == 2
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_a_file_of_nothing_but_a_torn_line(path):
+    path.parent.mkdir()
+    path.write_bytes(b"x" * 200_000)
+    assert len(letters_of(path, letter(2))) == 1
+
+
+def test_secrets_are_masked_the_longest_first(path):
+    (read,) = letters_of(path, letter(reason="key abcdefgh and abcd"), secrets=("abcd", "abcdefgh"))
+    assert read["reason"] == "key ••• and •••"
+
+
+def test_fields_are_redacted_at_any_depth(path):
+    (read,) = letters_of(path, letter(record={"a": [{"email": "x"}], "email": "y"}), redact=("email",))
+    assert read["record"] == {"a": [{"email": "[redacted]"}], "email": "[redacted]"}
+    assert read["payload"] == {"email": "[redacted]"}
+
+
+def test_parts_may_be_left_out(path):
+    (read,) = letters_of(path, letter(), include=("request",))
+    assert read["record"] is None and read["payload"] is None and read["code"] == "conflict"
+
+
+def test_text_that_is_not_unicode_is_no_error(path):
+    (read,) = letters_of(path, letter(record={"a": "\ud800"}))
+    assert read["record"] == {"a": "?"}
+
+
+def test_a_symlink_is_not_followed(path, tmp_path):
+    path.parent.mkdir()
+    target = tmp_path / "target"
+    target.write_text("precious\n")
+    path.symlink_to(target)
+    with pytest.raises(Halt, match="cannot write dead letters"):
+        letters_of(path, letter())
+    assert target.read_text() == "precious\n"
+
+
+def test_a_disk_that_refuses_halts_and_keeps_the_letters(path, monkeypatch):
+    dead = DeadLetters(Settings(path), Masker())
+    dead.add(letter())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(Halt, match="No space left"):
+            dead.flush()
+    dead.flush()
+    dead.close()
+    assert len(list(read_letters(path))) == 1
+
+
+def test_examples_hold_no_personal_data(path):
+    dead = DeadLetters(Settings(path), Masker())
+    dead.add(letter(stage="mapping", code="not-a-number", reason="dataFields.age: 'ada@x.org' is not a number"))
+    assert dead.examples == ["a.csv:3: m: not-a-number in dataFields.age"]
+
+
+def test_letters_are_json_objects_a_line(path):
+    letters_of(path, letter(1), letter(2))
+    assert all(isinstance(msgspec.json.decode(line), dict) for line in path.read_bytes().splitlines())
