@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from engine.vendors.buckets.document import Finding
+from engine.vendors.buckets.document import Finding, shown
 
 PRESET_NAMES: Mapping[str, str] = {
     "FS_ALL_USERS": "fs_all_users",
@@ -85,11 +85,11 @@ def _into(values: dict[str, Any], pairs: Iterable[tuple[Any, Any]], lists: bool)
 
 def _refusal(key: Any, value: Any, lists: bool) -> Finding | None:
     if type(key) is not str:
-        return Finding("context-key", f"context key {key!r:.60}", f"a key must be a text, not {type(key).__name__}")
+        return Finding("context-key", f"context key {shown(key)}", f"a key must be a text, not {type(key).__name__}")
     if lists and (type(value) is list and all(type(item) in SCALARS for item in value)):
         return None
     wanted = "a text, a number, true or false" + (", or a list of these" if lists else "")
-    return Finding("context-value", f"context key {key!r:.60}", f"the value must be {wanted}, not {_name(value)}")
+    return Finding("context-value", f"context key {shown(key)}", f"the value must be {wanted}, not {_name(value)}")
 
 
 def _name(value: Any) -> str:

@@ -18,6 +18,14 @@ class Finding(NamedTuple):
         return f"{self.where}: {self.text}"
 
 
+def shown(value: Any) -> str:
+    """A value as a message quotes it, in at most 60 characters."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # an integer or a nesting that Python will not write out
+        return f"a boundless {type(value).__name__}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     operator: str

@@ -64,6 +64,6 @@ def _add(left: float, right: float) -> float:
 def _single(number: float) -> float:
     try:
         single: float = struct.unpack("f", struct.pack("f", number))[0]
-    except OverflowError:
+    except (OverflowError, struct.error):
         return float("inf") if number > 0 else float("-inf")
     return single

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
 from engine.plugin import Unreadable
-from engine.vendors.buckets.document import Broken, Campaign, File, Finding, Group, Rule, Variation
+from engine.vendors.buckets.document import Broken, Campaign, File, Finding, Group, Rule, Variation, shown
 
 
 class _Malformed(Exception):
@@ -50,7 +50,7 @@ def _campaign(piece: Any, where: str, problems: list[Finding]) -> Campaign:
     name, groups, kind = piece.get("id"), piece.get("variationGroups"), piece.get("type")
     if not _is_id(name):
         raise _Malformed("malformed-campaign", where, "has no id; it is skipped")
-    where = f"campaign {name!r:.60}"
+    where = f"campaign {shown(name)}"
     if not isinstance(groups, list):
         raise _Malformed("malformed-campaign", where, "has no list of variationGroups; it is skipped")
     return Campaign(
@@ -89,7 +89,7 @@ def _group(piece: Any, campaign: str | int, where: str, problems: list[Finding])
     name, targeting, variations = piece.get("id"), piece.get("targeting"), piece.get("variations")
     if not isinstance(name, str):
         raise _bad_group(where, "has no id")
-    where = f"campaign {campaign!r:.60}, group {name!r:.60}"
+    where = f"campaign {shown(campaign)}, group {shown(name)}"
     entries = targeting.get("targetingGroups") if isinstance(targeting, dict) else None
     if not isinstance(entries, list):
         raise _bad_group(where, "has no targeting with a list of targetingGroups")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from engine.vendors.buckets.document import Finding, Group, Rule
+from engine.vendors.buckets.document import Finding, Group, Rule, shown
 from engine.vendors.buckets.texts import text
 
 ALWAYS, NEVER = "True", "False"
@@ -64,7 +64,9 @@ def _all(rules: Iterable[Rule | None], names: Names) -> str:
 def _term(rule: Rule, names: Names) -> str:
     if rule.operator not in OPERATORS:
         names.problems.append(
-            Finding("unknown-operator", rule.where, f"uses {rule.operator!r:.60}, which never matches by these rules")
+            Finding(
+                "unknown-operator", rule.where, f"uses {shown(rule.operator)}, which never matches by these rules"
+            )
         )
         return ALWAYS if rule.key == "fs_all_users" else NEVER
     if rule.key == "fs_all_users":

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.vendors.buckets import semver
-from engine.vendors.buckets.document import Finding, Group, Rule
+from engine.vendors.buckets.document import Finding, Group, Rule, shown
 from engine.vendors.buckets.folding import fold, lower
 
 Test = Callable[[Any], bool | None]
 ABSENT = object()
+DEPTH = 16  # lists within lists within a rule's value
 ANY_OF, ALL_OF = ("EQUALS", "CONTAINS"), ("NOT_EQUALS", "NOT_CONTAINS")
 PRESENCE = {"EXISTS": True, "NOT_EXISTS": False}
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
@@ -58,9 +59,12 @@ def _rule(rule: Rule | None, problems: list[Finding]) -> Callable[[str, Callable
     if rule is None:
         return lambda visitor_id, get: False
     if rule.operator not in KNOWN:
-        problems.append(Finding("unknown-operator", rule.where, f"uses {rule.operator!r:.60}, which never matches"))
+        problems.append(Finding("unknown-operator", rule.where, f"uses {shown(rule.operator)}, which never matches"))
     if rule.key == "fs_all_users":
         return lambda visitor_id, get: True
+    if _too_deep(rule.value):
+        problems.append(Finding("malformed-rule", rule.where, "has a value nested too deep; it never matches"))
+        return lambda visitor_id, get: False
     key, test, presence = rule.key, tester(rule.operator, rule.value), rule.operator in PRESENCE
     if key == "fs_users":
         return lambda visitor_id, get: test(visitor_id)
@@ -70,6 +74,15 @@ def _rule(rule: Rule | None, problems: list[Finding]) -> Callable[[str, Callable
         return False if value is ABSENT and not presence else test(value)
 
     return check
+
+
+def _too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEPTH):
+        level = [item for each in level if isinstance(each, list) for item in each]
+        if not level:
+            return False
+    return True
 
 
 def tester(operator: str, target: Any) -> Test:
