@@ -1,0 +1,233 @@
+"""The pretend vendors on a port: a small HTTP/1.1 server that keeps connections, one thread for each.
+
+What a fault asks for happens on the socket: a lost connection is reset, a cut body ends early, a dripping one drips.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from io import BufferedReader
+
+from engine.plugin import NoAnswer, Response, WireRequest
+from engine.sandbox.faults import Spoilt
+from engine.sandbox.world import World
+
+BODY_CAP = 16 * 1024 * 1024  # bytes; what is longer is refused with 413
+LINE_CAP = 64 * 1024
+HEADERS_CAP = 200
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a reset
+DRIPS = 20  # pieces of a dripping body
+REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+class BadRequest(Exception):
+    """A request that cannot be read; the connection ends with this status."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Server:
+    """Serves a world on loopback until `close`. `urls` are the vendors' base addresses by name."""
+
+    def __init__(self, world: World, port: int = 0, host: str = "127.0.0.1") -> None:
+        self.world = world
+        self._listening = socket.create_server((host, port), backlog=256)
+        self.port: int = self._listening.getsockname()[1]
+        self.root = f"http://{host}:{self.port}"
+        self.urls = world.urls(self.root)
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._accepting = threading.Thread(target=self._accept, name="sandbox", daemon=True)
+        self._accepting.start()
+
+    def close(self) -> None:
+        """Ends all connections and waits for their threads."""
+        self._closing.set()
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # where shutdown does not wake `accept`, a caller does
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+        self._accepting.join(5)
+        self._listening.close()
+        with self._lock:
+            open_ones = dict(self._connections)
+        for connection, thread in open_ones.items():
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            with self._lock:
+                self._connections[connection] = thread
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection, connection.makefile("rb") as stream:
+                self._converse(connection, stream)
+        except OSError:
+            pass  # the other side has gone
+        finally:
+            with self._lock:
+                self._connections.pop(connection, None)
+
+    def _converse(self, connection: socket.socket, stream: BufferedReader) -> None:
+        while not self._closing.is_set():
+            try:
+                request = read_request(stream, connection, self.root)
+            except BadRequest as error:
+                _dismiss(connection, error.status)
+                return
+            if request is None or not self._answer(connection, request):
+                return
+
+    def _answer(self, connection: socket.socket, request: WireRequest) -> bool:
+        """Answers one request; False when the connection ends with it."""
+        try:
+            answer = self.world.answer(request)
+        except NoAnswer:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            return False
+        if answer.delay:
+            self._closing.wait(answer.delay)
+        announced = answer.announced if isinstance(answer, Spoilt) else None
+        whole = len(answer.body) if announced is None else announced
+        body = b"" if request.method == "HEAD" else answer.body
+        if isinstance(answer, Spoilt) and answer.drip:
+            connection.sendall(_head(answer, whole))
+            self._drip(connection, body, answer.drip)
+        else:
+            connection.sendall(_head(answer, whole) + body)
+        return whole == len(answer.body) and str(request.headers.get("connection", "")).lower() != "close"
+
+    def _drip(self, connection: socket.socket, body: bytes, seconds: float) -> None:
+        size = max(1, len(body) // DRIPS)
+        pieces = [body[start : start + size] for start in range(0, len(body), size)]
+        for piece in pieces:
+            connection.sendall(piece)
+            if self._closing.wait(seconds / len(pieces)):
+                return
+
+
+@contextlib.contextmanager
+def serve(world: World, port: int = 0) -> Iterator[Server]:
+    """A world on a port of loopback (0: any that is free) for as long as the block lasts."""
+    server = Server(world, port)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def serve_forever(server: Server) -> None:
+    """Waits until the process is interrupted."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
+    server.close()
+
+
+def _dismiss(connection: socket.socket, status: int) -> None:
+    """The last answer of a connection. What still comes is read: unread, it would reset the answer away."""
+    connection.sendall(_head(Response(status, {"connection": "close"}), 0))
+    connection.shutdown(socket.SHUT_WR)
+    connection.settimeout(1)
+    left = 4 * BODY_CAP
+    while left > 0 and (piece := connection.recv(1 << 20)):
+        left -= len(piece)
+
+
+# --- HTTP/1.1, as much as is needed -------------------------------------------------------------------------
+
+
+def read_request(stream: BufferedReader, connection: socket.socket, root: str) -> WireRequest | None:
+    """The next request of a connection; None at its end. Raises `BadRequest`."""
+    first = _line(stream)
+    if not first:
+        return None
+    words = first.split()
+    if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
+        raise BadRequest(400, "no request line")
+    headers = _headers(stream)
+    if words[2] == b"HTTP/1.0":
+        headers.setdefault("connection", "close")
+    if headers.get("expect", "").lower() == "100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    target = words[1].decode("latin-1")
+    url = root + target if target.startswith("/") else target
+    return WireRequest(words[0].decode("latin-1"), url, headers, _body(stream, headers))
+
+
+def _line(stream: BufferedReader) -> bytes:
+    line = stream.readline(LINE_CAP)
+    if line and not line.endswith(b"\n"):
+        raise BadRequest(431, "a line without end")
+    return line
+
+
+def _headers(stream: BufferedReader) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    while (line := _line(stream)) not in (b"\r\n", b"\n", b""):
+        name, colon, value = line.partition(b":")
+        if not colon or len(headers) >= HEADERS_CAP:
+            raise BadRequest(431 if colon else 400, "headers")
+        headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+    return headers
+
+
+def _body(stream: BufferedReader, headers: dict[str, str]) -> bytes:
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        return _chunks(stream)
+    announced = headers.get("content-length", "0")
+    if not announced.isdecimal():
+        raise BadRequest(400, "content-length")
+    return _exactly(stream, int(announced), 0)
+
+
+def _chunks(stream: BufferedReader) -> bytes:
+    found: list[bytes] = []
+    size = 0
+    while True:
+        try:
+            length = int(_line(stream).partition(b";")[0], 16)
+        except ValueError:
+            raise BadRequest(400, "chunk size") from None
+        if length == 0:
+            _headers(stream)
+            return b"".join(found)
+        found.append(_exactly(stream, length, size))
+        size += length
+        _line(stream)
+
+
+def _exactly(stream: BufferedReader, length: int, before: int) -> bytes:
+    if length < 0 or before + length > BODY_CAP:
+        raise BadRequest(413, "too long")
+    body = stream.read(length) if length else b""
+    if len(body) < length:
+        raise BadRequest(400, "cut short")
+    return body
+
+
+def _head(answer: Response, length: int) -> bytes:
+    lines = [f"HTTP/1.1 {answer.status} {REASONS.get(answer.status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    if answer.status != 204:
+        lines.append(f"content-length: {length}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
