@@ -8,10 +8,10 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from engine.config.flaws import Flaw
 from engine.config.messages import Finding, Place
 from engine.config.nodes import Entry, Node, Path, walk
 from engine.config.offsets import offset_of
-from engine.config.reader import Flaw
 from engine.config.variables import template_parts, unreplaced
 from engine.model import MASK, Problem
 

@@ -5,7 +5,7 @@ read text → tree → environment, `--set` → `${X}` → secrets → connectio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -134,7 +134,9 @@ def _decode(content: bytes, name: str) -> tuple[str, Finding | None]:
         return "", Finding("not-utf-8", "the file is not UTF-8 here", name, line, len(before) + 1, hint=hint)
 
 
-def _ordered(findings: object) -> list[Finding]:
+def _ordered(findings: Iterable[Finding]) -> list[Finding]:
     """In the file's order, each once."""
-    unique = dict.fromkeys(findings)  # type: ignore[call-overload]
-    return sorted(unique, key=lambda finding: (finding.line, finding.column, finding.code))
+    unique: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        unique.setdefault((finding.line, finding.column, finding.code, finding.message), finding)
+    return sorted(unique.values(), key=lambda finding: (finding.line, finding.column, finding.code))

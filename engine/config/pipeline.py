@@ -27,6 +27,14 @@ class LookupSpec:
     type: str
     settings: Mapping[str, Any]  # those of its connection included
     parameters: Mapping[str, Any]  # `with:`, expressions as text
+    account: str = ""  # lookups and sinks with equal accounts share their pace: the connection's name, else the own
+    concurrency: int | None = None
+    rate_limit: RateLimit | None = None
+    timeout: float | None = None
+    retry: Retry = field(default_factory=lambda: Retry())
+    cache_size: int = 10_000  # answers kept in memory during a run; 0: none
+    cache_ttl: float | None = None  # seconds; None: as long as the run
+    on_error: str = "reject"  # reject | null | halt
 
 
 @dataclass(frozen=True, slots=True)

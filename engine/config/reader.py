@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from engine.config.flaws import QUOTE, Flaw, explain_syntax
 from engine.config.nodes import Entry, Node
 from engine.config.scalars import NotAScalar, is_core, read_plain, read_tagged
 
@@ -24,20 +25,6 @@ MAX_ALIASES = 100
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:[ \t]+|[ \t]*(?:#[^\n]*)?\r?\n\s*))+")
-_BARE_EXPRESSION = re.compile(r"(?:^|[:\-,\[{])[ \t]*(?<!\{)(\{\{(?!\{))")
-_QUOTE = 'quote the expression: "{{ … }}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """What is wrong between two offsets of the text; `related` is another offset and what is there."""
-
-    code: str
-    message: str
-    start: int
-    end: int
-    hint: str = ""
-    related: tuple[int, str] | None = None
 
 
 class _Stop(Exception):
@@ -55,15 +42,15 @@ class Reading:
 def read_text(text: str) -> Reading:
     """Reads one YAML document whose root is a map."""
     reading = Reading()
+    builder = _Builder(text, yaml.parse(text, Loader=_LOADER), reading.flaws)
     try:
         _refuse_unreadable(text, reading)
-        builder = _Builder(text, yaml.parse(text, Loader=_LOADER), reading.flaws)
         root = builder.document()
         reading.root = _root_map(root, reading)
     except _Stop:
         pass
     except yaml.YAMLError as error:
-        reading.flaws.append(_syntax(text, error))
+        reading.flaws.append(explain_syntax(text, error, builder.quoted))
     except (ValueError, RecursionError, OverflowError, MemoryError):
         reading.flaws.append(Flaw("bad-yaml", "this is not YAML that can be read", 0, 1))
     return reading
@@ -94,44 +81,6 @@ def _root_map(root: Node | None, reading: Reading) -> Node | None:
     return None
 
 
-def _syntax(text: str, error: yaml.YAMLError) -> Flaw:
-    """The flaw for an error of YAML's own: never with a piece of the text."""
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "not YAML"
-    mark = getattr(error, "problem_mark", None)
-    context = getattr(error, "context_mark", None)
-    if context is not None and "end of stream" in problem:
-        mark = context
-    at = min(mark.index if mark else 0, len(text))
-    line_start = max(text.rfind("\n", 0, at), text.rfind("\r", 0, at)) + 1
-    line = re.split(r"[\r\n]", text[line_start:], maxsplit=1)[0]
-    bare = _BARE_EXPRESSION.search(line)
-    if bare is None and not line[: at - line_start].strip() and line_start:
-        before = text.rfind("\n", 0, line_start - 1) + 1
-        bare, line_start = _BARE_EXPRESSION.search(text[before : line_start - 1]), before
-    if bare:
-        start = line_start + bare.start(1)
-        return Flaw(
-            "unquoted-expression", "an expression must be quoted: YAML reads `{` as a map", start, start + 2, _QUOTE
-        )
-    if "\t" in text[at : at + 1] or ("indent" in problem and "\t" in line):
-        return Flaw("tab", "a tab where YAML wants spaces", at, at + 1, "indent with spaces")
-    reason = getattr(error, "context", None)
-    message = f"{problem} {reason}" if reason else problem
-    return Flaw("bad-yaml", f"YAML cannot be read here: {message}", at, at + 1, _advice(problem))
-
-
-def _advice(problem: str) -> str:
-    if "mapping values are not allowed" in problem:
-        return "a text that holds `: ` must be quoted; else check the indentation"
-    if "end of stream" in problem:
-        return "a quote or bracket that opens here is never closed"
-    if "expected key" in problem or "expected '-' indicator" in problem or "block end" in problem:
-        return "check the indentation"
-    if "cannot start any token" in problem:
-        return "quote the text"
-    return ""
-
-
 @dataclass(slots=True)
 class _Known:
     """An anchored node, its size and height when every alias is unfolded."""
@@ -148,6 +97,7 @@ class _Builder:
         self.text, self.events, self.flaws = text, events, flaws
         self.anchors: dict[str, _Known] = {}
         self.nodes = self.aliases = 0
+        self.quoted = (0, 0)  # the last quoted scalar
 
     def document(self) -> Node | None:
         self._next()  # the stream's start
@@ -230,6 +180,8 @@ class _Builder:
 
     def _scalar(self, event: Any) -> Node:
         start, end, style = self._start(event), event.end_mark.index, event.style or ""
+        if style in ("'", '"'):
+            self.quoted = (start, end)
         tag = self._tag(event, "scalar")
         node = Node("scalar", min(start, end), end, style, event.value, event.value)
         try:
@@ -265,7 +217,7 @@ class _Builder:
             if bare:
                 start = opened.start_mark.index
                 self._flaw("unquoted-expression", "an expression must be quoted: YAML reads `{` as a map",
-                           start, start + 2, _QUOTE)  # fmt: skip
+                           start, start + 2, QUOTE)  # fmt: skip
             elif key.kind == "scalar" and key.text == "<<" and not key.style:
                 if merges:
                     self._doubled("<<", key, merges[0][0])

@@ -80,7 +80,7 @@ def check_mappings(root: Node, shapes: Shapes) -> Iterator[Problem]:
 def _source(root: Node, mapping: Node, path: Path) -> Iterator[Problem]:
     node = mapping.get("from")
     known = _names(root, "sources")
-    if node is None or not isinstance(node.value, str) or node.unset or node.value in known:
+    if node is None or not isinstance(node.value, str) or node.unset or node.value in known or not known:
         return
     hint = did_you_mean(node.value, known)
     yield Problem("unknown-source", f'there is no source "{node.value[:80]}"', (*path, "from"), hint=hint)
@@ -104,6 +104,8 @@ def target_of(root: Node, mapping: Node, path: Path, shapes: Shapes) -> tuple[Ta
     sink, dot, action = node.value.partition(".")
     path = (*path, "to")
     known = _names(root, "sinks")
+    if not known:
+        return None, None
     if sink not in known:
         hint = did_you_mean(sink, known)
         return None, Problem("unknown-sink", f'there is no sink "{sink[:80]}"', path, 0, len(sink), hint=hint)

@@ -128,8 +128,11 @@ class Shapes:
 
     def connection(self, name: str) -> Schema:
         """The closed schema of a vendor's account: the settings of every part of that vendor, none required."""
+        parts = self.parts_of(name)
+        if not parts:
+            return {}
         properties: Schema = {}
-        for kind, part in self.parts_of(name):
+        for kind, part in parts:
             properties |= self.part(kind, part)["properties"]
         for word in ("connection", "with", "key", "mode"):
             properties.pop(word, None)
