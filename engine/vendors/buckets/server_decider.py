@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engine.plugin import RecordError
 from engine.vendors.buckets.decision import Decision
 from engine.vendors.buckets.document import Broken, Campaign, File, Finding, Group, Variation
-from engine.vendors.buckets.hashing import bucket, running_sums_single, table, utf8
+from engine.vendors.buckets.hashing import BUCKETS, murmur, running_sums_single, table, utf8
 from engine.vendors.buckets.server_rules import matcher
 
 AB_TEST = "ab"
@@ -50,18 +50,21 @@ class ServerDecider:
             return Decision(panic=True)
         if not isinstance(visitor_id, str):
             raise RecordError("visitor-id", f"A visitor id must be a text, not {type(visitor_id).__name__}.")
-        own, before = _Memory(cached), _Memory(anonymous if self._continuity else None)
-        matched = [(campaign, campaign.match(visitor_id, context)) for campaign in self.campaigns]
+        own = NOTHING if cached is None else _Memory(cached)
+        before = _Memory(anonymous) if self._continuity and anonymous is not None else NOTHING
+        raw = utf8(visitor_id)
+        place = murmur(raw) % BUCKETS
+        matched = [(campaign, campaign.match(visitor_id, context.get)) for campaign in self.campaigns]
         entered = [(campaign, pick) for campaign, pick in matched if pick is not None]
         tests = {pick for campaign, pick in entered if campaign.is_test and own.knows(pick.group)}
-        hashed = base64.b64encode(utf8(decision_group)).decode() if decision_group else visitor_id
+        hashed = base64.b64encode(utf8(decision_group)) if decision_group else raw
         chosen: list[Variation] = []
         problems: list[Finding] = []
         taken = False  # by an A/B test, of which `enabled1V1T` allows one
         for campaign, pick in entered:
             if self._single and campaign.is_test and (taken or (tests and pick not in tests)):
                 continue
-            if not campaign.lets_in(visitor_id):
+            if not campaign.open[place]:
                 continue
             choice = pick.choose(hashed, own, before)
             if isinstance(choice, Broken):
@@ -93,9 +96,13 @@ class _Memory:
         return next((variation for variation in _known(group) if variation.id in self._flat), None)
 
 
+NOTHING = _Memory(None)
+
+
 class _Pick:
     def __init__(self, group: Group, problems: list[Finding]) -> None:
         self.group, self.matches = group, matcher(group, problems)
+        self._raw = utf8(group.id)
         readable: list[Variation] = []
         broken = None
         for variation in group.variations:
@@ -106,28 +113,28 @@ class _Pick:
         choices: list[Variation | Broken | None] = list(readable)
         self.table = table(running_sums_single([variation.allocation for variation in readable]), choices, broken)
 
-    def choose(self, hashed: str, own: _Memory, before: _Memory) -> Variation | Broken | None:
+    def choose(self, hashed: bytes, own: _Memory, before: _Memory) -> Variation | Broken | None:
         """A remembered variation, else the bucket's; nothing where the remembered one was deleted."""
-        if own.knows(self.group) or before.knows(self.group):
+        remembered = own is not NOTHING or before is not NOTHING
+        if remembered and (own.knows(self.group) or before.knows(self.group)):
             return own.find(self.group) or before.find(self.group)
-        return self.table[bucket(self.group.id, hashed)]
+        return self.table[murmur(self._raw + hashed) % BUCKETS]
 
 
 class _Campaign:
     def __init__(self, campaign: Campaign, problems: list[Finding]) -> None:
         self.is_test = campaign.type == AB_TEST
-        self._ranges = campaign.ranges
+        self.open = [any(start <= number < end for start, end in campaign.ranges) for number in range(BUCKETS)]
         self._groups = [_Pick(group, problems) for group in campaign.groups]
-        if not self._ranges:
+        if not campaign.ranges:
             problems.append(Finding("closed-campaign", campaign.where, "has no bucketRanges; nobody enters it"))
 
-    def match(self, visitor_id: str, context: Mapping[str, Any]) -> _Pick | None:
+    def match(self, visitor_id: str, get: Callable[..., Any]) -> _Pick | None:
         """The first group that matches; whether it has a variation is seen later, and ends the matter."""
-        return next((pick for pick in self._groups if pick.matches(visitor_id, context.get)), None)
-
-    def lets_in(self, visitor_id: str) -> bool:
-        number = bucket("", visitor_id)
-        return any(start <= number < end for start, end in self._ranges)
+        for pick in self._groups:
+            if pick.matches(visitor_id, get):
+                return pick
+        return None
 
 
 def _known(group: Group) -> Iterable[Variation]:

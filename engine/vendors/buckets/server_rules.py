@@ -18,6 +18,10 @@ Test = Callable[[Any], bool | None]
 ABSENT = object()
 DEPTH = 16  # lists within lists within a rule's value
 ANY_OF, ALL_OF = ("EQUALS", "CONTAINS"), ("NOT_EQUALS", "NOT_CONTAINS")
+NUMBERS = frozenset({int, float})
+SAME_KIND: dict[type, frozenset[type]] = {
+    str: frozenset({str}), bool: frozenset({bool}), int: NUMBERS, float: NUMBERS,
+}  # fmt: skip
 PRESENCE = {"EXISTS": True, "NOT_EXISTS": False}
 ORDERS: dict[str, Callable[[Any, Any], bool]] = {
     "LOWER_THAN": compare.lt,
@@ -90,22 +94,25 @@ def tester(operator: str, target: Any) -> Test:
     if operator in PRESENCE:
         wanted = PRESENCE[operator] == (target is True)
         return lambda value: (value is not ABSENT) == wanted
-    kind = _kind(target)
-    if kind == "list":
-        single = _against_list(operator, target)
-    else:
-        known = _scalar(operator, kind, target)
-        single = (lambda value: known(value) if _kind(value) == kind else None) if known else (lambda value: None)
-    return _over_list(operator, kind, single)
+    if type(target) is list:
+        return _over_list(operator, list, _against_list(operator, target))
+    known, kinds = _scalar(operator, target), SAME_KIND.get(type(target), frozenset())
+    over_list = _over_list(operator, type(target), lambda value: known(value) if type(value) in kinds else None)
+
+    def test(value: Any) -> bool | None:
+        return known(value) if type(value) in kinds else over_list(value) if type(value) is list else None
+
+    return test
 
 
-def _over_list(operator: str, kind: str, single: Test) -> Test:
+def _over_list(operator: str, kind: type, single: Test) -> Test:
     """A list in the context: any item for EQUALS and CONTAINS, all items for their opposites."""
+    kinds = SAME_KIND.get(kind, frozenset({kind}))
 
     def test(value: Any) -> bool | None:
         if type(value) is not list:
             return single(value)
-        if value and _kind(value[0]) != kind:
+        if value and type(value[0]) not in kinds:
             return None
         results = [single(item) for item in value]
         if None in results:
@@ -125,20 +132,24 @@ def _against_list(operator: str, targets: list[Any]) -> Test:
     return lambda value: all(test(value) for test in tests)
 
 
-def _scalar(operator: str, kind: str, target: Any) -> Callable[[Any], bool] | None:
-    """The test of a value of the target's own kind; None where the operator does not go with that kind."""
-    if kind == "text":
+def _scalar(operator: str, target: Any) -> Test:
+    """The test of a value of the target's own kind, where the operator goes with that kind."""
+    if type(target) is str:
         return _text(operator, target)
-    if kind == "number" and operator in {**ORDERS, **EQUALITY}:
-        test, number = {**ORDERS, **EQUALITY}[operator], _float(target)
-        return lambda value: test(_float(value), number)
-    if kind == "boolean" and operator in EQUALITY:
+    if type(target) is bool and operator in EQUALITY:
         same = EQUALITY[operator]
         return lambda value: same(value, target)
+    if type(target) in (int, float) and operator in {**ORDERS, **EQUALITY}:
+        test, number = {**ORDERS, **EQUALITY}[operator], _float(target)
+        return lambda value: test(_float(value), number)
+    return _clash
+
+
+def _clash(value: Any) -> None:
     return None
 
 
-def _text(operator: str, target: str) -> Callable[[Any], bool] | None:
+def _text(operator: str, target: str) -> Test:
     if operator in EQUALITY:
         same, folded = EQUALITY[operator], fold(target)
         return lambda value: same(fold(value), folded)
@@ -146,7 +157,7 @@ def _text(operator: str, target: str) -> Callable[[Any], bool] | None:
         return _version(SEMVER[operator], semver.parse(target))
     test = ORDERS.get(operator) or AFFIXES.get(operator)
     if test is None:
-        return None
+        return _clash
     known, small = test, lower(target)
     return lambda value: known(lower(value), small)
 
@@ -164,18 +175,3 @@ def _float(number: float) -> float:
         return float(number)
     except OverflowError:
         return float("inf") if number > 0 else float("-inf")
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "other")
-
-
-_KINDS = {
-    str: "text",
-    bool: "boolean",
-    int: "number",
-    float: "number",
-    list: "list",
-    type(None): "null",
-    dict: "object",
-}

@@ -97,7 +97,7 @@ def test_integers_without_end_can_stand_anywhere(rules: str) -> None:
     huge = 10**5000
     document = {"campaigns": [{"id": huge, "bucketRanges": [{"r": [-huge, huge]}], "variationGroups": [{
         "id": "g",
-        "targeting": {"targetingGroups": [{"targetings": [{"operator": "EQUALS", "key": "a", "value": huge}, ALL, 5]}]},
+        "targeting": {"targetingGroups": [{"targetings": [{**ALL, "key": "a", "value": huge}, ALL, 5]}]},
         "variations": [{"id": huge, "allocation": huge, "modifications": {"type": "JSON", "value": {"a": huge}}}],
     }]}]}  # fmt: skip
     compiled = compile_file(document, rules)
