@@ -27,5 +27,13 @@ $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+# Vendors' own public clients, each in an environment of its own: tests/clients/NAME.txt says what goes into it.
+clients: $(patsubst tests/clients/%.txt,.clients/%/.installed,$(wildcard tests/clients/*.txt))
+
+.clients/%/.installed: tests/clients/%.txt
+	$(PYTHON) -m venv .clients/$*
+	.clients/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
 clean:
 	rm -rf $(VENV) .clients .bench .engine build dist *.egg-info
