@@ -27,7 +27,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 CONSTANT_NAMES = ("omit", "record_id")
 META_FIELDS = ("source", "file", "line", "offset")
-RESERVED = ("record", "meta", "run", "vars", *FUNCTIONS, "omit")
+RESERVED = ("item", "record", "meta", "run", "vars", *FUNCTIONS, "omit")
 BINARY = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.And, nodes.Or)
 INSTEAD = {"tojson": "json", "format": "~ between texts", "attr": "record.field", "string.format": "~ between texts",
            "range": "$each over a list of the record", "now": "run.started_at", "env": "vars", "environ": "vars",

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from engine.config.pipeline import MappingSpec
 from engine.mapping import functions
 from engine.mapping.checks import RESERVED, Checker, Names, Seen
+from engine.mapping.codegen import generate
+from engine.mapping.emit import Code, Emitter
 from engine.mapping.evaluate import Evaluator, Scope
-from engine.mapping.mapper import Mapper
+from engine.mapping.mapper import Fast, Mapper
 from engine.mapping.operators import get_field
 from engine.mapping.reference import Reference, Shape
 from engine.mapping.tree import Builder, Each, Expression, Literal, Path, Text, Tree, children
@@ -140,7 +143,7 @@ class _Reading:
         if not name.isidentifier() or name.startswith("_") or name in _WORDS:
             message = f"{name} cannot be a name: names are letters, digits and _, and do not start with _"
             self.problems.append(Problem("bad-name", message, path, on_key=on_key))
-        elif name in RESERVED:
+        elif name in RESERVED and (on_key or name != "item"):
             self.problems.append(Problem("reserved-name", f"{name} already means something", path, on_key=on_key))
         else:
             return True
@@ -163,18 +166,28 @@ class _Reading:
         evaluator = Evaluator(self.context.filters, self._record_id())
         with_id = "record_id" in self.seen.names
         needs_meta = "meta" in self.seen.names or (with_id and self.context.source_key is None)
+        needed = self.context.lookups & self.seen.names
         return Mapper(
             reference=Reference(shape, evaluator, prefix),
-            fast=None,
+            fast=self._fast(shape, evaluator, needed, needs_meta),
             columns=self.columns,
             constants={"vars": dict(self.context.vars), "run": dict(self.context.run)},
             source=self.context.source,
             needs_meta=needs_meta,
-            needs_lookups=self.context.lookups & self.seen.names,
+            needs_lookups=needed,
             uses=self._uses(with_id),
             has_each=shape.each is not None,
             has_key=shape.key is not None,
         )
+
+    def _fast(self, shape: Shape, evaluator: Evaluator, lookups: frozenset[str], needs_meta: bool) -> Fast | None:
+        context = self.context
+        constants = {"vars": dict(context.vars), "run": dict(context.run)}
+        emitter = Emitter(self.columns, constants, context.filters, evaluator, context.source_key)
+        emitter.bound["_record_id"] = partial(functions.record_id, context.pipeline, context.source)
+        emitter.locals["meta"] = Code("meta")
+        emitter.locals.update((name, Code(f"l{at}")) for at, name in enumerate(sorted(lookups)))
+        return generate(shape, emitter, lookups, needs_meta)
 
     def _uses(self, with_id: bool) -> frozenset[str] | None:
         if self.seen.whole_record:

@@ -18,7 +18,7 @@ UNSET: Any = object()
 TRUE = frozenset({"true", "yes", "on", "1", "t", "y"})
 FALSE = frozenset({"false", "no", "off", "0", "f", "n"})
 LONGEST_WORD = 16
-_INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0+)?\s*", re.ASCII)
+_INTEGER = re.compile(r"\s*([+-]?[0-9]+)(?:\.0+)?\s*")
 
 
 def to_int(value: Any, default: Any = UNSET) -> Any:

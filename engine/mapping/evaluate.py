@@ -13,7 +13,7 @@ from jinja2 import nodes
 
 from engine.errors import RecordError
 from engine.mapping import functions, operators
-from engine.mapping.filters import FILTERS, apply, is_absent
+from engine.mapping.filters import FILTERS, RESCUING, apply, is_absent
 from engine.mapping.predicates import TESTS
 from engine.mapping.values import OMIT, Missing, demand, json_value, number, settle, to_text
 
@@ -43,6 +43,11 @@ def subject(node: nodes.Node) -> str:
         whole = subject(node.node)
         return f"{whole}.{node.attr}" if whole else ""
     return ""
+
+
+def keywords(node: Any) -> list[tuple[str, nodes.Expr]]:
+    """The named arguments of a filter, test or call."""
+    return [(keyword.key, keyword.value) for keyword in node.kwargs]
 
 
 class Evaluator:
@@ -143,15 +148,18 @@ class Evaluator:
 
     def _dict(self, node: nodes.Dict) -> Closure:
         pairs = [(self.compile(pair.key), self.compile(pair.value)) for pair in node.items]
-        return lambda scope: {_key(key(scope)): demand(value(scope)) for key, value in pairs}  # type: ignore[misc]
+        return lambda scope: {_key(key(scope)): demand(value(scope)) for key, value in pairs}
 
     # --- filters, tests, calls
 
     def _filter(self, node: nodes.Filter) -> Closure:
-        name, value = node.name, self.compile(node.node)  # type: ignore[arg-type]
+        assert node.node is not None
+        if node.name in RESCUING:
+            return self._default(node.node, node)
+        name, value = node.name, self.compile(node.node)
         function = self._filters[name]
         arguments = [self.compile(argument) for argument in node.args]
-        named = [(keyword.key, self.compile(keyword.value)) for keyword in node.kwargs]
+        named = [(key, self.compile(argument)) for key, argument in keywords(node)]
 
         def filtered(scope: Scope) -> Any:
             given = [argument(scope) for argument in arguments]
@@ -160,6 +168,22 @@ class Evaluator:
         if name not in self._third_party:
             return filtered
         return lambda scope: json_value(filtered(scope))
+
+    def _default(self, subject: nodes.Expr, node: nodes.Filter) -> Closure:
+        """What stands in for a missing value is computed only then."""
+        given = dict(zip(("default_value", "boolean"), node.args, strict=False))
+        given.update(keywords(node))
+        value = self.compile(subject)
+        instead = self.compile(given.get("default_value", nodes.Const("")))
+        flag = self.compile(given.get("boolean", nodes.Const(False)))
+
+        def default(scope: Scope) -> Any:
+            found = value(scope)
+            if isinstance(found, Missing) or (flag(scope) and not found):
+                return instead(scope)
+            return found
+
+        return default
 
     def _test(self, node: nodes.Test) -> Closure:
         value = self.compile(node.node)
@@ -180,7 +204,9 @@ class Evaluator:
         called = node.node.name  # type: ignore[attr-defined]
         if called == "record_id":
             return self._record_id
-        function = {"skip": functions.skip, "reject": functions.reject, "coalesce": functions.coalesce}[called]
+        if called == "coalesce":
+            return lambda scope: functions.coalesce(argument(scope) for argument in arguments)
+        function = {"skip": functions.skip, "reject": functions.reject}[called]
         return lambda scope: function(*(argument(scope) for argument in arguments))
 
 

@@ -79,9 +79,8 @@ LITERAL_PATTERNS = frozenset({"regex_search", "regex_replace"})
 
 
 def apply(name: str, function: Callable[..., Any], value: Any, arguments: list[Any], named: dict[str, Any]) -> Any:
-    """A filter on a value. Missing values reach only `default`; `omit` and the like only defaults."""
-    if name not in RESCUING or not isinstance(value, Missing):
-        demand(value)
+    """A filter other than `default` on a value; `omit` and the like may only be what stands in for a value."""
+    demand(value)
     if name not in LENIENT:
         for argument in (*arguments, *named.values()):
             demand(argument)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -29,8 +30,8 @@ def _why(why: Any) -> str:
     return demand(why) if isinstance(why, str) else show(demand(why))
 
 
-def coalesce(*values: Any) -> Any:
-    """The first that is neither missing nor null."""
+def coalesce(values: Iterable[Any]) -> Any:
+    """The first that is neither missing nor null; those behind it are not computed."""
     for value in values:
         if value is not None and not isinstance(value, Missing):
             return value

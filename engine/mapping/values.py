@@ -104,7 +104,7 @@ def kind(value: Any) -> str:
         return "null"
     for types, word in ((bool, "a boolean"), (str, "a text"), ((int, float), "a number"),
                         (list, "a list"), (dict, "a map")):  # fmt: skip
-        if isinstance(value, types):  # type: ignore[arg-type]
+        if isinstance(value, types):
             return word
     return "no value"
 
