@@ -6,7 +6,6 @@ What a format remembers between payloads is in `state`, a JSON value, so that wr
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -72,8 +71,8 @@ class TableFormat:
         self.state: dict[str, Any] = {"columns": list(columns) if columns is not None else None, "begun": False}
         self._declared = self.state["columns"]
         self._header, self._guard, self._nested = header, formula_guard, nested
-        self._text = io.StringIO()
-        self._writer = csv.writer(self._text, delimiter=delimiter, lineterminator="\n")
+        self._lines: list[str] = []
+        self._writer = csv.writer(self, delimiter=delimiter, lineterminator="\r\n")  # so it quotes both in cells
 
     def encode(self, payloads: Payloads) -> tuple[bytes, dict[int, Verdict]]:
         verdicts: dict[int, Verdict] = {}
@@ -92,6 +91,10 @@ class TableFormat:
         self._begin()
         return self._taken()
 
+    def write(self, line: str) -> None:
+        """Takes a line from csv's writer."""
+        self._lines.append(line[:-2] + "\n")
+
     def _begin(self) -> None:
         if not self.state["begun"]:
             self.state = {**self.state, "begun": True}
@@ -99,9 +102,8 @@ class TableFormat:
                 self._writer.writerow([self._cell(name) for name in self.state["columns"]])
 
     def _taken(self) -> bytes:
-        text = self._text.getvalue()
-        self._text.seek(0)
-        self._text.truncate()
+        text = "".join(self._lines)
+        self._lines.clear()
         return text.encode()
 
     def _row(self, payload: Any) -> list[Any] | Verdict:

@@ -9,7 +9,7 @@ import bz2
 import lzma
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from engine.plugin import InvalidPipeline, Refused
@@ -23,8 +23,8 @@ SIGNATURES = (
 )
 ARCHIVE = re.compile(rb"PK\x03\x04|PK\x05\x06")
 LONGEST = 10  # bytes of the longest signature
-OUT = 256 * 1024  # unpacked bytes held at once
-PIECES = {"zst": 2048}  # zstandard unpacks a piece whole: a small one bounds what a bomb can do (64 MiB)
+OUT = 128 * 1024  # unpacked bytes at once
+PIECES = {"zst": 128}  # zstandard unpacks a piece whole: a small one bounds what a bomb can do (4 MiB)
 IN = 64 * 1024
 
 NAMES = {"gz": "gz", "gzip": "gz", "bz2": "bz2", "bzip2": "bz2", "xz": "xz", "zst": "zst", "zstd": "zst"}
@@ -133,49 +133,70 @@ class Unpacked:
 
     def __init__(self, read: Read, kind: str, name: str) -> None:
         self._read, self._kind, self._name = read, kind, name
-        self._new = MEMBERS[kind]
-        self._member = self._new()
         self._size = PIECES.get(kind, IN)
-        self._held = b""  # packed bytes that belong to the next member
+        self._held, self._at = b"", 0  # packed bytes that were read, and how many of them are used up
         self._done = 0
+        self._pieces = self._told()
+        self._error: Refused | None = None
 
     def read(self, size: int) -> bytes:
+        """About `size` bytes. What is wrong with the stream is told after all that came before it."""
+        pieces, length = [], 0
         try:
-            while True:
-                if self._member.eof and not self._next_member():
-                    return b""
-                piece = self._member.decompress(self._input(), max(size, OUT))
-                if piece:
-                    self._done += len(piece)
-                    return piece
+            while length < size and self._error is None and (piece := next(self._pieces, b"")):
+                pieces.append(piece)
+                length += len(piece)
+        except Refused as error:
+            self._error = error
+        if self._error is not None and not pieces:
+            raise self._error
+        return b"".join(pieces)
+
+    def _told(self) -> Iterator[bytes]:
+        """The pieces, with every library's errors as `Refused`."""
+        try:
+            yield from self._unpack()
         except (zlib.error, OSError, ValueError, EOFError, lzma.LZMAError) as error:
             raise self._refused(str(error)) from error
         except Exception as error:
-            if type(error).__name__ == "ZstdError":
-                raise self._refused(str(error)) from error
-            raise
+            if type(error).__name__ != "ZstdError":
+                raise
+            raise self._refused(str(error)) from error
+
+    def _unpack(self) -> Iterator[bytes]:
+        member = MEMBERS[self._kind]()
+        while True:
+            piece = member.decompress(self._input() if member.needs_input else b"", OUT)
+            if piece:
+                self._done += len(piece)
+                yield piece
+            if member.eof:
+                self._held, self._at = member.unused_data + self._held[self._at :], 0
+                if not self._goes_on():
+                    return
+                member = MEMBERS[self._kind]()
 
     def _input(self) -> bytes:
-        if not self._member.needs_input:
-            return b""
-        packed, self._held = self._held[: self._size], self._held[self._size :]
-        packed = packed or self._read(self._size)
-        if not packed:
+        if self._at >= len(self._held):
+            self._held, self._at = self._read(IN), 0
+        if not self._held:
             raise self._refused("it ends early")
+        packed = self._held[self._at : self._at + self._size]
+        self._at += len(packed)
         return packed
 
-    def _next_member(self) -> bool:
-        """Goes on to a concatenated member; zeros may pad the end, anything else may not."""
-        rest = self._member.unused_data + self._held
-        while rest.count(0) == len(rest) and (more := self._read(self._size)):
+    def _goes_on(self) -> bool:
+        """Is there a concatenated member? Zeros may pad the end, anything else may not."""
+        rest = self._held
+        while rest.count(0) == len(rest) and (more := self._read(IN)):
             rest = more
         if rest.count(0) == len(rest):
             return False
-        while len(rest) < LONGEST and (more := self._read(self._size)):
+        while len(rest) < LONGEST and (more := self._read(IN)):
             rest += more
         if not dict(SIGNATURES)[self._kind].match(rest):
             raise self._refused("something that does not belong to it follows its end")
-        self._member, self._held = self._new(), rest
+        self._held = rest
         return True
 
     def _refused(self, why: str) -> Refused:
