@@ -43,10 +43,10 @@ from engine.model import (
 )
 
 __all__ = [
-    "Action", "Conversation", "EngineError", "Failure", "Halt", "InvalidPipeline", "Malformed", "NoAnswer", "NotNow",
-    "Note", "Payloads", "Position", "RecordError", "Refused", "Request", "Response", "Rows", "Secret", "Source",
-    "Split", "TurnedAway", "Unreadable", "Vendor", "Verdict", "WireRequest", "Writer", "action", "again", "delete",
-    "dropped", "get", "patch", "post", "put", "rejected", "unknown",
+    "Action", "Conversation", "EngineError", "Failure", "Halt", "InvalidPipeline", "Lookup", "Malformed", "NoAnswer",
+    "NotNow", "Note", "Payloads", "Position", "Question", "Recall", "RecordError", "Refused", "Remember", "Request",
+    "Response", "Rows", "Secret", "Source", "Split", "TurnedAway", "Unreadable", "Vendor", "Verdict", "WireRequest",
+    "Writer", "action", "again", "delete", "dropped", "get", "lookup", "patch", "post", "put", "rejected", "unknown",
 ]  # fmt: skip
 
 
@@ -58,8 +58,25 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Yielded by a conversation: answered with the bytes remembered under `key`, or None."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remember:
+    """Yielded by a conversation: keeps `value` under `key` beyond the run; None forgets."""
+
+    key: str
+    value: bytes | None
+
+
 Verdicts = Mapping[int, Verdict]
-Conversation = Generator["Request | Note", "Response", "Verdicts | None"]
+Step = Request | Note | Recall | Remember
+Conversation = Generator[Step, Any, "Verdicts | None"]
+Question = Generator[Step, Any, Any]
 
 
 # --- requests and verdicts, as short words ------------------------------------------------------------
@@ -136,6 +153,32 @@ def action(**facts: Any) -> Callable[[Callable[..., Conversation]], Callable[...
     return mark
 
 
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What the engine knows of a method under `@lookup`. `rate` is in requests per second."""
+
+    name: str
+    method: Callable[..., Question]
+    doc: str
+    rate: float | None = None
+    concurrency: int = 8  # questions in flight
+    prepare: str | None = None  # a method to converse with before the first question, and every `refresh` seconds
+
+
+def lookup(**facts: Any) -> Callable[[Callable[..., Question]], Callable[..., Question]]:
+    """Marks a vendor's method as a value that a pipeline may ask for; `facts` are the fields of `Lookup`.
+
+    The method takes the parameters of `with:` as keyword arguments and returns what mappings see.
+    """
+
+    def mark(method: Callable[..., Question]) -> Callable[..., Question]:
+        doc = (method.__doc__ or "").strip()
+        method.__lookup__ = Lookup(method.__name__, method, doc, **facts)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
 class Vendor:
     """A vendor's account. Subclasses take their settings as keyword arguments of `__init__`.
 
@@ -158,15 +201,25 @@ class Vendor:
         """
         return None
 
+    @property
+    def refresh(self) -> float | None:
+        """Seconds after which a lookup's `prepare` is held again; None: never."""
+        return None
+
     @classmethod
     def actions(cls) -> dict[str, Action]:
         """The class's actions by name, in the order of their definition."""
-        found: dict[str, Action] = {}
-        for kind in reversed(cls.__mro__):
-            for name, member in vars(kind).items():
-                if hasattr(member, "__action__"):
-                    found[name] = member.__action__
-        return found
+        return cls._marked("__action__")
+
+    @classmethod
+    def lookups(cls) -> dict[str, Lookup]:
+        """The class's lookups by name, in the order of their definition."""
+        return cls._marked("__lookup__")
+
+    @classmethod
+    def _marked(cls, mark: str) -> dict[str, Any]:
+        kinds = reversed(cls.__mro__)
+        return {n: getattr(m, mark) for kind in kinds for n, m in vars(kind).items() if hasattr(m, mark)}
 
 
 # --- sources ------------------------------------------------------------------------------------------------

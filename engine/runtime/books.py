@@ -55,11 +55,13 @@ class Books:
     def filtered(self, mapping: str, records: int) -> None:
         self.counts.mappings[mapping].filtered += records
 
-    def failed(self, mapping: str, rows: Rows, failures: Iterable[tuple[int, Failure]]) -> None:
+    def failed(
+        self, mapping: str, rows: Rows, failures: Iterable[tuple[int, Failure]], stage: str = "mapping"
+    ) -> None:
         """Records whose mapping (or lookup) failed."""
         for record, failure in failures:
             self.counts.mappings[mapping].failed += 1
-            self._bury(mapping, rows, record, -1, "mapping", failure)
+            self._bury(mapping, rows, record, -1, stage, failure)
 
     # --- payloads -----------------------------------------------------------------------------------------
 

@@ -18,11 +18,11 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from engine.errors import EngineError, Halt, NotNow, Split, TurnedAway
 from engine.model import Request, Response, Verdict
-from engine.plugin import Note
+from engine.plugin import Note, Recall, Remember
 from engine.runtime.books import Exchange
 from engine.runtime.clock import Clock
 from engine.runtime.retry import RETRY_AFTER_CAP, backoff, retry_after
@@ -38,13 +38,23 @@ NOTHING_WORKS = {
 }
 
 
+class Memory(Protocol):
+    """What conversations remember beyond the run."""
+
+    def recall(self, key: str) -> bytes | None: ...
+
+    def remember(self, key: str, value: bytes | None) -> None: ...
+
+
 class Courier:
     """`note` is told warnings of vendors. Once `halted` is set, or after `stop`, nothing new is sent."""
 
     def __init__(
-        self, transport: Transport, clock: Clock, chance: Random, note: Callable[[str], None], *, dry: bool = False
-    ) -> None:
+        self, transport: Transport, clock: Clock, chance: Random, note: Callable[[str], None],
+        *, memory: Memory, dry: bool = False,
+    ) -> None:  # fmt: skip
         self._transport, self._clock, self._chance, self._note, self._dry = transport, clock, chance, note, dry
+        self._memory = memory
         self._flying: dict[int, Talk] = {}
         self._timers: list[tuple[float, int, Callable[[Talk], None], Talk]] = []
         self._numbers = count()
@@ -93,27 +103,38 @@ class Courier:
     def _guarded(self, talk: Talk, act: Callable[[], None]) -> None:
         """Does a step of the conversation; what it raises says what to do next."""
         try:
-            act()
-        except Split as error:
-            talk.split(Verdict("rejected", error.code, error.reason))
-        except NotNow as error:
-            self._again_later(talk, error)
+            try:
+                act()
+            except Split as error:
+                talk.split(Verdict("rejected", error.code, error.reason))
+            except NotNow as error:
+                self._again_later(talk, error)
         except Halt as error:
             self.halt(error)
 
     def _advance(self, talk: Talk, step: Callable[[], Any]) -> None:
         try:
-            said = step()
-            while isinstance(said, Note):
-                self._note(f"{talk.account.name}: {said.code}: {said.text}")
-                said = next(talk.steps)
+            said = self._heard(talk, step())
         except StopIteration as stop:
             talk.finish(stop.value)
             return
         self._send(talk, said)
 
+    def _heard(self, talk: Talk, said: Any) -> Request:
+        """The next request; what is said before it is done on the way."""
+        while not isinstance(said, Request):
+            answer = None
+            if isinstance(said, Note):
+                self._note(f"{talk.account.name}: {said.code}: {said.text}")
+            elif isinstance(said, Recall):
+                answer = self._memory.recall(said.key)
+            elif isinstance(said, Remember):
+                self._memory.remember(said.key, said.value)
+            said = talk.steps.send(answer)
+        return said
+
     def _send(self, talk: Talk, request: Request) -> None:
-        talk.wire = talk.account.wire(request)
+        talk.request, talk.wire = request, talk.account.wire(request)
         talk.attempts, talk.since = 0, None
         self._pace(talk)
 
@@ -140,7 +161,8 @@ class Courier:
         self._flying[token] = talk
         talk.account.counts.requests += 1
         talk.account.counts.bytes += len(talk.wire.body)
-        self._transport.start(talk.wire, token, talk.account.timeout)
+        timeout = talk.request.timeout if talk.request else None
+        self._transport.start(talk.wire, token, timeout or talk.account.timeout)
 
     # --- reading an answer --------------------------------------------------------------------------------------
 
@@ -187,29 +209,42 @@ class Courier:
     def _again_later(self, talk: Talk, error: NotNow) -> None:
         """Waits, then sends the same bytes again; past the end of patience the run halts."""
         now, retry = self._clock.now(), talk.account.retry
+        if talk.request is not None and not talk.request.patient and talk.steps.gi_frame is not None:
+            self._guarded(talk, lambda: self._impatient(talk, error))
+            return
         talk.attempts += 1
         talk.since = now if talk.since is None else talk.since
         wait = backoff(retry, talk.attempts, self._chance) if error.wait is None else error.wait
         spent = retry.max_attempts is not None and talk.attempts >= retry.max_attempts
         if spent or now + wait - talk.since > retry.give_up_after or wait > RETRY_AFTER_CAP:
-            self.halt(_out_of_patience(talk, error, now))
+            talk.give_up(_out_of_patience(talk, error, now))
             return
         talk.account.counts.retries += 1
         talk.account.counts.ambiguous_retries += error.ambiguous
         if error.wait is not None or _throttled(talk):
             talk.bucket.pause(now + wait)
-        if talk.steps.gi_frame is None:
-            self._restart(talk)
+        if talk.steps.gi_frame is None and not self._restart(talk):
+            return
         self._at(now + wait, self._pace, talk)
 
-    def _restart(self, talk: Talk) -> None:
-        """A generator that raised is over: the conversation begins anew, with the same first request."""
+    def _restart(self, talk: Talk) -> bool:
+        """A generator that raised is over: the conversation begins anew. False: it ended without a request."""
         talk.steps = talk.open()
-        said = next(talk.steps)
-        while isinstance(said, Note):
-            said = next(talk.steps)
-        assert isinstance(said, Request)
-        talk.wire = talk.account.wire(said)
+        try:
+            talk.request = self._heard(talk, next(talk.steps))
+        except StopIteration as stop:
+            talk.finish(stop.value)
+            return False
+        talk.wire = talk.account.wire(talk.request)
+        return True
+
+    def _impatient(self, talk: Talk, error: NotNow) -> None:
+        """The conversation hears at once that there is no usable answer; what it does not catch is tried again."""
+        try:
+            self._advance(talk, lambda: talk.steps.throw(error))
+        except NotNow:
+            talk.request = None
+            raise
 
     def halt(self, error: Halt) -> None:
         if self.halted is None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -11,28 +12,40 @@ from engine.errors import InvalidPipeline, RecordError, Refused
 from engine.model import Failure, Mapped, Payloads, Position, Rows
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
+from engine.runtime.courier import Courier
 from engine.runtime.lanes import Item
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
+from engine.runtime.lookups import Asker, Pending
 from engine.runtime.payloads import encode
 from engine.runtime.plan import MappingPlan, Plan, SourcePlan, stable_id
 from engine.runtime.sinks import SinkAction, WriterSink
+
+Lookups = Mapping[str, Sequence[Any]]
+WINDOW = 4  # micro-batches whose lookups may be asked at once
 
 
 class Feed:
     """Reads the sources in file order, each once. `limit` is in rows per source."""
 
     def __init__(
-        self, plan: Plan, ledger: Ledger, books: Books, clock: Clock, saved: list[SavedTrack],
+        self, plan: Plan, ledger: Ledger, books: Books, clock: Clock, courier: Courier, saved: list[SavedTrack],
         sources_done: list[str], limit: int | None = None,
     ) -> None:  # fmt: skip
         self._plan, self._ledger, self._books, self._clock = plan, ledger, books, clock
         self._saved = {(track.source, track.file): track for track in saved}
+        self._askers = {name: Asker(lookup, courier, clock) for name, lookup in plan.lookups.items()}
+        self._asked: deque[Pending] = deque()
         self.sources_done = sources_done
         self._limit = limit
         self._batches = self._read()
-        self.ended = False  # nothing more will be read
-        self.limited = False  # because of the limit
-        self.error: Refused | InvalidPipeline | None = None  # because the source broke off
+        self._read_all = False
+        self.limited = False  # reading stopped because of the limit
+        self.error: Refused | InvalidPipeline | None = None  # the source broke off
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will be read or mapped."""
+        return self._read_all and not self._asked
 
     def verify(self) -> None:
         """Is what an earlier start read still the same? Raises `Refused` before anything is sent."""
@@ -45,8 +58,12 @@ class Feed:
                 )
 
     def step(self) -> bool:
-        """Takes in one micro-batch; False at the end of all sources."""
-        if self.ended:
+        """Maps a micro-batch whose lookups are answered, or takes a new one in; False: neither is possible now."""
+        if self._asked and self._asked[0].ready:
+            pending = self._asked.popleft()
+            pending.enter(pending)
+            return True
+        if self._read_all or len(self._asked) >= WINDOW:
             return False
         try:
             batch = next(self._batches, None)
@@ -54,8 +71,8 @@ class Feed:
                 self._enter(*batch)
         except (Refused, InvalidPipeline) as error:
             self.error, batch = error, None  # what was read stands, and is delivered
-        self.ended = batch is None
-        return not self.ended
+        self._read_all = batch is None
+        return not self._read_all
 
     # --- reading ---------------------------------------------------------------------------------------
 
@@ -99,20 +116,37 @@ class Feed:
         for bad in rows.malformed:
             for ticket in tickets:
                 ticket.settle(bad.row)
+        lookups = self._plan.lookups_of(source.spec.name)
+        if not lookups:
+            self._map_all(source, rows, tickets, {})
+            return
+        only = sorted({record for ticket in tickets for record in _open_records(rows, ticket)})
+        askers = [self._askers[lookup.name] for lookup in lookups]
+        self._asked.append(Pending(askers, rows, only, lambda p: self._map_all(source, rows, tickets, p.values)))
+
+    def _map_all(self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups) -> None:
         plans = self._plan.of_source(source.spec.name)
-        mapped = [self._map(plan, rows, ticket) for plan, ticket in zip(plans, tickets, strict=True)]
+        mapped = [self._map(plan, rows, ticket, values) for plan, ticket in zip(plans, tickets, strict=True)]
         if self._plan.pipeline.errors.scope == "record":
             _fail_together(mapped)
         for plan, ticket, result in zip(plans, tickets, mapped, strict=True):
             self._settle_unmapped(plan, rows, ticket, result)
             self._offer(plan, source, rows, ticket, result)
 
-    def _map(self, plan: MappingPlan, rows: Rows, ticket: Ticket) -> Mapped:
-        """The mapping over those records that an earlier start did not settle."""
-        only = None
-        if ticket.left < len(rows.records):
-            only = [i for i in range(len(rows.records)) if not ticket.flags[rows.row(i)]]
-        return plan.mapper(rows.columns)(rows, only)
+    def _map(self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups) -> Mapped:
+        """The mapping over those records that an earlier start did not settle and whose lookups did not fail."""
+        mapper = plan.mapper(rows.columns)
+        only = None if ticket.left == len(rows.records) else _open_records(rows, ticket)
+        needed = [values[name] for name in mapper.needs_lookups]
+        if not needed:
+            return mapper(rows, only)
+        wanted = range(len(rows.records)) if only is None else only
+        lost = {i: f for i in wanted if (f := next((v[i] for v in needed if isinstance(v[i], Failure)), None))}
+        mapped = mapper(rows, [i for i in wanted if i not in lost], values)
+        self._books.failed(plan.spec.name, rows, lost.items(), "lookup")
+        for record in lost:
+            ticket.settle(rows.row(record))
+        return mapped
 
     def _settle_unmapped(self, plan: MappingPlan, rows: Rows, ticket: Ticket, result: Mapped) -> None:
         name = plan.spec.name
@@ -181,6 +215,10 @@ class Feed:
             items = [item for position, item in enumerate(items) if position not in verdicts]
         self._books.delivered(items)
         sink.counts.bytes += sum(item.size for item in items)
+
+
+def _open_records(rows: Rows, ticket: Ticket) -> list[int]:
+    return [i for i in range(len(rows.records)) if not ticket.flags[rows.row(i)]]
 
 
 def _mended(action: SinkAction, payload: Any) -> Any:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from engine.config.pipeline import MappingSpec, Pipeline, RateLimit, SinkSpec, SourceSpec
+from engine.config.pipeline import LookupSpec, MappingSpec, Pipeline, RateLimit, SinkSpec, SourceSpec
 from engine.errors import EngineError, InvalidPipeline
 from engine.mapping.compiler import Context, Mapper, compile_mapping
 from engine.model import Problem, Rows
@@ -17,6 +17,7 @@ from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
 from engine.runtime.counts import SinkCounts
 from engine.runtime.lanes import Lanes
+from engine.runtime.lookups import LookupPlan
 from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
 from engine.runtime.sinks import SinkAction, VendorSink, WriterSink
@@ -24,6 +25,7 @@ from engine.runtime.sinks import SinkAction, VendorSink, WriterSink
 DEFAULT_CONCURRENCY = 4
 DEFAULT_TIMEOUT = 30.0  # seconds for a whole exchange
 DEFAULT_MAX_BYTES = 4_000_000
+DEFAULT_LINGER = 5.0  # seconds that a batch may wait to be full
 WRITER_BATCH = 1000
 
 
@@ -36,6 +38,11 @@ class MappingPlan:
     action: SinkAction
     context: Context
     _mappers: dict[tuple[str, ...] | None, Mapper] = field(default_factory=dict)
+
+    @property
+    def needs_lookups(self) -> frozenset[str]:
+        """The lookups it names, as far as it is compiled."""
+        return frozenset().union(*(mapper.needs_lookups for mapper in self._mappers.values()))
 
     def mapper(self, columns: tuple[str, ...] | None) -> Mapper:
         """The compiled mapping for rows of this shape; raises `InvalidPipeline` where they lack a column."""
@@ -78,6 +85,15 @@ class Plan:
     sources: dict[str, SourcePlan]
     sinks: dict[str, VendorSink | WriterSink]
     mappings: dict[str, MappingPlan]
+    lookups: dict[str, LookupPlan]
+
+    def lookups_of(self, source: str) -> list[LookupPlan]:
+        """Those that the source's mappings use, and those that these use, in file order."""
+        used: set[str] = set().union(*(m.needs_lookups for m in self.of_source(source)))
+        for plan in reversed(list(self.lookups.values())):
+            if plan.name in used:
+                used |= {name for name in self.lookups if name in repr(plan.spec.parameters)}
+        return [plan for name, plan in self.lookups.items() if name in used]
 
     def of_source(self, name: str) -> list[MappingPlan]:
         return [m for m in self.mappings.values() if m.spec.source == name]
@@ -95,16 +111,19 @@ def build(pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> tup
     sources = {n: q for n, s in pipeline.sources.items() if (q := _source(s, pipeline, registry, problems))}
     buckets: dict[tuple[str, str], Bucket] = {}
     sinks = {n: p for n, s in pipeline.sinks.items() if (p := _sink(s, pipeline, registry, buckets, problems))}
+    lookups = {
+        n: k for n, s in pipeline.lookups.items() if (k := _lookup(s, pipeline, registry, buckets, run, problems))
+    }
     mappings = {}
     for name, spec in pipeline.mappings.items():
         if spec.sink in sinks and spec.source in sources:
             sink = sinks[spec.sink]
             context = _context(spec, pipeline, run)
             mappings[name] = MappingPlan(spec, sink, sink.actions[spec.action], context)
-            problems += _check_mapping(mappings[name], sources[spec.source])
+            problems += _check_mapping(mappings[name], sources[spec.source], lookups)
     if any(not problem.warning for problem in problems):
         return None, problems
-    return Plan(pipeline, sources, sinks, mappings), problems
+    return Plan(pipeline, sources, sinks, mappings, lookups), problems
 
 
 def _context(spec: MappingSpec, pipeline: Pipeline, run: Mapping[str, Any]) -> Context:
@@ -114,13 +133,15 @@ def _context(spec: MappingSpec, pipeline: Pipeline, run: Mapping[str, Any]) -> C
     )  # fmt: skip
 
 
-def _check_mapping(plan: MappingPlan, source: SourcePlan) -> list[Problem]:
+def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, LookupPlan]) -> list[Problem]:
     """Problems of the mapping's expressions, for every shape of rows that its source is known to have."""
     seen: dict[tuple[Any, ...], Problem] = {}
     for columns in _shapes(source):
         mapper, problems = compile_mapping(plan.spec, context=plan.context, columns=columns)
         if mapper is not None:
             plan._mappers[columns] = mapper
+        for name in plan.needs_lookups & set(lookups):
+            problems += lookups[name].compile(columns)[1]
         seen.update({(p.path, p.at, p.code): p for p in problems})
     return list(seen.values())
 
@@ -167,6 +188,29 @@ def _sink(
     return _writer_sink(spec, plugin, schema)
 
 
+def _lookup(
+    spec: LookupSpec, pipeline: Pipeline, registry: Registry, buckets: dict[tuple[str, str], Bucket],
+    run: Mapping[str, Any], problems: list[Problem],
+) -> LookupPlan | None:  # fmt: skip
+    try:
+        vendor: Vendor = make(registry.load("lookups", spec.type), spec.settings, pipeline.path.parent)
+    except InvalidPipeline as error:
+        problems.append(Problem("bad-setting", str(error), ("lookups", spec.name)))
+        return None
+    lookup = vendor.lookups()[spec.type.rpartition(".")[2]]
+    limit = spec.rate_limit
+    rate = lookup.rate if limit is None else (limit.requests / limit.per if limit.requests else None)
+    bucket = buckets.setdefault((spec.account, f"lookup {lookup.name}"), Bucket(rate, (limit and limit.burst) or 1))
+    context = Context(
+        pipeline=pipeline.name, source="", lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run
+    )
+    schema = registry.schema("lookups", spec.type)
+    return LookupPlan(
+        spec.name, spec, vendor, lookup, Check(payload_schema(schema, "with")), bucket, context, SinkCounts(),
+        spec.retry, spec.timeout or DEFAULT_TIMEOUT,
+    )  # fmt: skip
+
+
 def _vendor_sink(
     spec: SinkSpec, pipeline: Pipeline, vendor: Vendor, schema: dict[str, Any], buckets: dict[tuple[str, str], Bucket]
 ) -> VendorSink:
@@ -180,7 +224,7 @@ def _vendor_sink(
     }
     return VendorSink(
         spec.name, vendor, actions, Lanes(concurrency, order), SinkCounts(), spec.retry,
-        spec.timeout or DEFAULT_TIMEOUT, spec.batch.max_wait,
+        spec.timeout or DEFAULT_TIMEOUT, DEFAULT_LINGER if spec.batch.max_wait is None else spec.batch.max_wait,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class Run:
                 self._obey()
                 self._commit_if_due()
                 reading = self._read()
-                self._send(drain=not reading)
+                self._send(drain=self._feed.ended or self._full)
                 for token, answer in self._transport.wait(self._wait_until(reading)):
                     self._courier.take(token, answer)
                 self._tell()
@@ -103,11 +103,13 @@ class Run:
             if (reason := too_many(self._work.counts, self._work.plan.pipeline.errors)) is not None:
                 self._courier.halt(Halt(reason, code="too-many-errors"))
 
+    @property
+    def _full(self) -> bool:
+        return self._work.ledger.rows >= self._room or self._work.heavy
+
     def _read(self) -> bool:
         """One micro-batch, while there is room; False when nothing more is read for now."""
-        if self._stopping or self._work.ledger.rows >= self._room or self._work.heavy:
-            return False
-        return self._feed.step()
+        return not self._stopping and not self._full and self._feed.step()
 
     def _send(self, *, drain: bool) -> None:
         if self._stopping:

@@ -5,28 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urlsplit
-
-import msgspec
 
 from engine.config.pipeline import Retry
-from engine.model import Payloads, Request, WireRequest
+from engine.model import Request, WireRequest
 from engine.plugin import Conversation, Vendor, Writer
 from engine.runtime.counts import SinkCounts
 from engine.runtime.lanes import Lanes
 from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
-
-USER_AGENT = "engine/0.1"
-
-
-def _splice(value: Any) -> Any:
-    if isinstance(value, Payloads):
-        return value.raw
-    raise TypeError(f"{type(value).__name__} cannot be part of a request")
-
-
-_encode = msgspec.json.Encoder(enc_hook=_splice).encode
+from engine.runtime.wire import wire
 
 
 @dataclass(slots=True)
@@ -58,17 +45,7 @@ class VendorSink:
     linger: float | None = None
 
     def wire(self, request: Request) -> WireRequest:
-        """The request as it goes out. The vendor's headers go to the vendor's own origin only."""
-        url = self.vendor.base_url + request.path if request.path.startswith("/") else request.path
-        if request.params:
-            url += ("&" if "?" in url else "?") + urlencode(request.params)
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
-        if _origin(url) == _origin(self.vendor.base_url):
-            headers |= self.vendor.headers()  # type: ignore[arg-type]
-        if request.json is not None:
-            headers["Content-Type"] = "application/json"
-        body = b"" if request.json is None else _encode(request.json)
-        return WireRequest(request.method, url, {**headers, **request.headers}, body)
+        return wire(self.vendor, request)
 
 
 @dataclass(slots=True)
@@ -77,9 +54,3 @@ class WriterSink:
     writer: Writer
     actions: Mapping[str, SinkAction]
     counts: SinkCounts
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port

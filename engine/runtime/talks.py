@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import msgspec
 
 from engine.config.pipeline import Retry
-from engine.errors import NotNow
+from engine.errors import Halt, NotNow
 from engine.model import Failure, Payloads, Request, Verdict, WireRequest
 from engine.plugin import Vendor
 from engine.runtime.books import Exchange
@@ -43,6 +43,7 @@ class Talk:
     def __init__(self, account: Account, bucket: Bucket, payloads: Payloads) -> None:
         self.account, self.bucket, self.payloads = account, bucket, payloads
         self.steps: Any = None
+        self.request: Request | None = None
         self.wire: WireRequest | None = None
         self.exchange: Exchange | None = None
         self.attempts = 0  # of the present request
@@ -63,6 +64,10 @@ class Talk:
     def split(self, verdict: Verdict) -> None:
         """Refused as a whole: halves go again; of one alone `verdict` is the end."""
         raise NotImplementedError
+
+    def give_up(self, error: Halt) -> None:
+        """No usable answer, and patience is at its end: the run halts, unless the talk can do without."""
+        raise error
 
 
 class BatchTalk(Talk):
@@ -122,11 +127,11 @@ class LookupTalk(Talk):
     """A question about one record. `done` is given the answer, or the failure."""
 
     def __init__(
-        self, account: Account, bucket: Bucket, ask: Callable[[], Any], parameters: Any,
-        done: Callable[[Any], None],
+        self, account: Account, bucket: Bucket, ask: Callable[[], Any], parameters: bytes,
+        done: Callable[[Any], None], *, halts: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(account, bucket, Payloads([msgspec.Raw(msgspec.json.encode(parameters))]))
-        self._ask, self._done = ask, done
+        super().__init__(account, bucket, Payloads([msgspec.Raw(parameters)]))
+        self._ask, self._done, self._halts = ask, done, halts
 
     def open(self) -> Any:
         return self._ask()
@@ -142,3 +147,8 @@ class LookupTalk(Talk):
 
     def split(self, verdict: Verdict) -> None:
         self._done(Failure(verdict.code, verdict.reason))
+
+    def give_up(self, error: Halt) -> None:
+        if self._halts:
+            raise error
+        self._done(Failure(error.code, error.reason))

@@ -44,8 +44,8 @@ class Work:
             {name: count.to for name, count in self.counts.mappings.items()},
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
-        self.courier = Courier(transport, clock, chance, self._note, dry=dry)
-        self.feed = Feed(plan, self.ledger, self.books, clock, saved, self.head.sources_done, limit)
+        self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, keep=not dry), dry=dry)
+        self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, saved, self.head.sources_done, limit)
         self._adopt_sinks()
 
     def _adopt_sinks(self) -> None:
@@ -103,6 +103,20 @@ class Work:
             if isinstance(sink, WriterSink):
                 sink.writer.close()
         self.letters.close()
+
+
+class Memory:
+    """What conversations remember, in the pipeline's state; a dry run only recalls."""
+
+    def __init__(self, state: State, *, keep: bool) -> None:
+        self._state, self._keep = state, keep
+
+    def recall(self, key: str) -> bytes | None:
+        return self._state.recall(self._state.pipeline, key)
+
+    def remember(self, key: str, value: bytes | None) -> None:
+        if self._keep:
+            self._state.remember(self._state.pipeline, key, value)
 
 
 class Nowhere:

@@ -65,6 +65,7 @@ class Talks:
         self.requests: list[WireRequest] = []
         self.clock, self.log, self.notes = FakeClock(), Log(), []
         self.times: list[float] = []
+        self.kept: dict[str, bytes | None] = {}
 
         def record(request):
             self.requests.append(request)
@@ -78,7 +79,13 @@ class Talks:
         self.sink = VendorSink(
             "shop", vendor, {"put": self.action}, Lanes(lanes, "per_key"), SinkCounts(), Retry(**retry), 30.0
         )
-        self.courier = Courier(self.transport, self.clock, Random(7), self.notes.append)
+        self.courier = Courier(self.transport, self.clock, Random(7), self.notes.append, memory=self)
+
+    def recall(self, key):
+        return self.kept.get(key)
+
+    def remember(self, key, value):
+        self.kept[key] = value
 
     def offer(self, *names: str) -> None:
         rows = Rows("f", Position(), Position(1), None, [{}], lambda row: (1, 0))
