@@ -65,13 +65,13 @@ class FileSink:
             hint = "a folder" if self._final.is_dir() else "a pipe or a device; the sink type stdout writes to a pipe"
             raise Halt(f"{self._final} is {hint}", where=str(self._final), code="not-a-file")
         self._writing, self._finished = self._new_format(), False
-        length = 0
+        length = check = 0
         if state is not None:
-            length = _number(state, "length")
+            length, check = _number(state, "length"), _number(state, "check")
             restored(self._writing, state.get("format", {}))
             if self._final is not None:
-                reclaim(self._part.path, self._final, _number(state, "inode"))
-        self._part.open(length)
+                reclaim(self._part.path, self._final, length, check)
+        self._part.open(length, check)
 
     def write(self, payloads: Payloads) -> Verdicts | None:
         """Appends; returns verdicts for the payloads that the format cannot hold."""
@@ -83,7 +83,7 @@ class FileSink:
     def sync(self) -> Any:
         """What was written is on disk. The state: how long it is, and what the format remembers."""
         self._part.sync()
-        return {"length": self._part.length, "inode": self._part.inode, "format": dict(self._writing.state)}
+        return {"length": self._part.length, "check": self._part.check, "format": dict(self._writing.state)}
 
     def finish(self) -> None:
         """Puts the whole file under its final name. A second call does nothing."""

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import stat
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,13 +31,13 @@ class Part:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.length = 0  # bytes appended, written or not
-        self.inode = 0
+        self.check = 0  # CRC-32 of these bytes
         self._pending: list[bytes] = []
         self._waiting = 0
         self._synced = -1
         self._file: int | None = None
 
-    def open(self, length: int) -> None:
+    def open(self, length: int, check: int = 0) -> None:
         """Starts (length 0), or goes on after the first `length` bytes; raises `Refused` where they are not there."""
         with telling(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,15 +52,16 @@ class Part:
                 self._file = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
                 sync_folder(self.path.parent)
         try:
-            self._own(length)
+            self._own(length, check)
         except BaseException:
             self.close()
             raise
 
-    def _own(self, length: int) -> None:
+    def _own(self, length: int, check: int) -> None:
         assert self._file is not None
         with telling(self.path):
             self._adopt(self._file, length)
+        self.length, self.check = length, check
 
     def _adopt(self, file: int, length: int) -> None:
         found = os.fstat(file)
@@ -74,13 +76,13 @@ class Part:
         os.fchmod(file, 0o600)
         os.ftruncate(file, length)
         os.lseek(file, length, os.SEEK_SET)
-        self.length, self.inode = length, found.st_ino
         self._pending, self._waiting, self._synced = [], 0, -1
 
     def append(self, data: bytes) -> None:
         self._pending.append(data)
         self._waiting += len(data)
         self.length += len(data)
+        self.check = zlib.crc32(data, self.check)
         if self._waiting >= BUFFER:
             self.flush()
 
@@ -134,12 +136,25 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def reclaim(part: Path, final: Path, inode: int) -> None:
-    """Where a run was cut off right after it finished, its file stands under the final name: it is copied back."""
+def reclaim(part: Path, final: Path, length: int, check: int) -> None:
+    """Where a run was cut off right after it finished, its file stands under the final name: it is copied back.
+
+    It is known by its first `length` bytes, whose CRC-32 is `check`.
+    """
     with telling(part):
-        if not part.exists() and final.is_file() and final.stat().st_ino == inode:
+        if length and not part.exists() and final.is_file() and _check(final, length) == check:
             copy = part.with_name(part.name + ".copy")
             handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with final.open("rb") as source, os.fdopen(handle, "wb") as target:
                 shutil.copyfileobj(source, target)
             os.replace(copy, part)  # noqa: PTH105
+
+
+def _check(file: Path, length: int) -> int | None:
+    """The CRC-32 of the first `length` bytes; None where there are fewer."""
+    check = 0
+    with file.open("rb") as data:
+        while length and (piece := data.read(min(length, BUFFER))):
+            check = zlib.crc32(piece, check)
+            length -= len(piece)
+    return None if length else check
