@@ -17,7 +17,6 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIRECTIVES = set("aAbBdfHIjmMpSyYz%")
 _FINE = re.compile(r"[+-]\d\d:?\d\d\Z")
 _ISO_START = re.compile(r"\d{4}-?\d\d-?\d\d")
-MICROSECOND = timedelta(microseconds=1)
 
 
 def parse_date(value: Any, format: str | None = None, tz: str = "UTC", default: Any = UNSET) -> Any:
@@ -50,7 +49,7 @@ def _dated(name: str, make: Callable[[], Any], value: Any, default: Any) -> Any:
 
 
 def _read(value: Any, format: str | None, tz: str, unit: str) -> datetime:
-    zone = _zone(tz)
+    zone = UTC if tz == "UTC" else _zone(tz)
     if value.__class__ in (int, float) and format is None:
         if unit not in ("s", "ms"):
             raise bad_type("unit must be s or ms")
@@ -101,4 +100,5 @@ def _written(date: datetime) -> str:
 
 
 def _micros(date: datetime) -> int:
-    return (date - EPOCH) // MICROSECOND
+    since = date - EPOCH
+    return (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds

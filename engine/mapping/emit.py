@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from jinja2 import nodes
 
 from engine.mapping import helpers
-from engine.mapping.emit_filters import SPECIAL
+from engine.mapping.emit_filters import SPECIAL, quick_method
 from engine.mapping.evaluate import BINARY, Evaluator, keywords, trusted
 from engine.mapping.filters import FILTERS, LENIENT, RESCUING
 from engine.mapping.values import MAX_SIZE
@@ -24,7 +24,6 @@ STR, CELL, NUM, BOOL, LIST, NONE, ANY = "str", "cell", "num", "bool", "list", "n
 TEXTS = (STR, CELL)
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "in": "in", "notin": "not in"}
 MAYBE = frozenset({"first", "last", "min", "max"})  # filters that can give a missing value
-STRING_METHODS = frozenset({"lower", "upper", "strip", "lstrip", "rstrip", "startswith", "endswith"})
 DECISIONS = frozenset({"skip", "reject", "omit"})
 
 
@@ -394,15 +393,25 @@ class Emitter:
 
     def _method(self, node: nodes.Call, target: nodes.Getattr) -> Code:
         value = self.emit(target.node)
+        constants = [argument.value for argument in node.args if isinstance(argument, nodes.Const)]
+        if value.kind in (*TEXTS, ANY) and len(constants) == len(node.args):
+            quick = self._quick_method(value, target.attr, constants)
+            if quick is not None:
+                return quick
         given = [self.emit(argument) for argument in node.args]
-        fits = all(code.kind == STR for code in given) and len(given) <= 1
-        if value.kind in TEXTS and target.attr in STRING_METHODS and fits:
-            needs = target.attr in ("startswith", "endswith")
-            if needs <= len(given) and (given == [] or target.attr not in ("lower", "upper")):
-                return Code(
-                    f"{value.text}.{target.attr}({''.join(code.text for code in given)})", BOOL if needs else STR
-                )
         return Code(f"_call_method({value.text}, {target.attr!a}, [{', '.join(code.text for code in given)}])")
+
+    def _quick_method(self, value: Code, name: str, constants: list[Any]) -> Code | None:
+        if value.kind in TEXTS:
+            known = quick_method(self, value, name, constants)
+            return None if known is None else Code(*known)
+        temp = self.temp()
+        quick = quick_method(self, Code(temp, STR), name, constants)
+        if quick is None:
+            return None
+        given = ", ".join(constant(argument).text for argument in constants)
+        otherwise = f"_call_method({temp}, {name!a}, [{given}])"
+        return Code(f"({quick[0]} if ({temp} := {value.text}).__class__ is str else {otherwise})")
 
 
 QUICK_TESTS = {

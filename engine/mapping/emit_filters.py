@@ -39,18 +39,27 @@ def _string(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] 
 
 
 def _int(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] | None:
-    if given or value.kind not in TEXTS:
+    if given:
         return None
-    temp = emitter.temp()
-    return f'(int({temp}) if "_" not in ({temp} := {value.text}) and {temp}.isascii() else _bail())', "num"
+    text = emitter.temp()
+    plain, otherwise = _plain_text(value, text, "int")
+    return f"(int({text}) if {plain} else {otherwise})", "num"
 
 
 def _float(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] | None:
-    if given or value.kind not in TEXTS:
+    if given:
         return None
     text, number = emitter.temp(), emitter.temp()
-    plain = f'"_" not in ({text} := {value.text}) and {text}.isascii()'
-    return f"({number} if {plain} and ({number} := float({text})) - {number} == 0.0 else _bail())", "num"
+    plain, otherwise = _plain_text(value, text, "float")
+    return f"({number} if {plain} and ({number} := float({text})) - {number} == 0.0 else {otherwise})", "num"
+
+
+def _plain_text(value: Any, text: str, reader: str) -> tuple[str, str]:
+    """(condition under which Python reads `text` as our reader does, what to do otherwise)."""
+    if value.kind in TEXTS:
+        return f'"_" not in ({text} := {value.text}) and {text}.isascii()', "_bail()"
+    condition = f'({text} := {value.text}).__class__ is str and "_" not in {text} and {text}.isascii()'
+    return condition, f"_to_{reader}({text})"
 
 
 def _bool(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] | None:
@@ -103,6 +112,21 @@ def _with(function: Callable[..., Any], arguments: list[Any], named: dict[str, A
 
 def _call(function: Callable[..., Any], arguments: list[Any], named: dict[str, Any], value: Any) -> Any:
     return function(value, *arguments, **named)
+
+
+def quick_method(emitter: Any, value: Any, name: str, given: list[Any]) -> tuple[str, str] | None:
+    """A method of a text, with literal arguments."""
+    if name in ("split", "replace"):
+        return SPECIAL[name](emitter, value, dict(enumerate(given)))
+    if name in ("lower", "upper") and not given:
+        return f"{value.text}.{name}()", "str"
+    if name in ("strip", "lstrip", "rstrip", "startswith", "endswith") and all(
+        part.__class__ is str for part in given
+    ):
+        asks = name in ("startswith", "endswith")
+        if len(given) == 1 or not (given or asks):
+            return f"{value.text}.{name}({''.join(map(ascii, given))})", "bool" if asks else "str"
+    return None
 
 
 SPECIAL: dict[str, Special] = {

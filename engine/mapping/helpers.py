@@ -74,6 +74,8 @@ NAMES: dict[str, Any] = {
     "_now_skip": now,
     "_now_reject": now,
     "_members": member_list,
+    "_to_int": convert.to_int,
+    "_to_float": convert.to_float,
     "_title": Memo(texts.title),
     "_bool": Memo(convert.to_bool),
     "__builtins__": {
