@@ -12,7 +12,8 @@ from engine.sources.blocks import Again, Blocks, Read, chopped
 from engine.sources.text import Encoding, sniffed
 
 ROWS = 200  # rows a micro-batch aims at
-MOST_ROWS = 2 * ROWS
+MOST_ROWS, FEWEST_ROWS = 2 * ROWS, 32
+CACHED = 64 * 1024  # bytes of a block that are handled at their best
 SMALLEST, FIRST, LARGEST = 2 * 1024, 16 * 1024, 1024 * 1024  # bytes of a block
 HEAD = 64 * 1024  # bytes looked at to tell the encoding and the line ends
 
@@ -131,6 +132,7 @@ class LineReader(ABC):
 
 
 def _next_size(size: int, parsed: Parsed) -> int:
-    """How much to take so that about `ROWS` rows come of it."""
-    wanted = len(parsed.consumed) * ROWS // max(len(parsed.rows), 1)
+    """How much to take so that about `ROWS` rows come of it; fewer where they are long, as caches are small."""
+    row = len(parsed.consumed) // max(len(parsed.rows), 1)
+    wanted = min(row * ROWS, max(row * FEWEST_ROWS, CACHED))
     return max(SMALLEST, min(wanted, 4 * size, LARGEST))

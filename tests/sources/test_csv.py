@@ -225,4 +225,4 @@ def test_batches_are_small_however_long_or_short_the_lines_are(tmp_path):
     sizes = [len(rows) for rows in batches(source(tmp_path, b"\n".join(lines)))]
     assert sum(sizes) == 40_300
     assert max(sizes) <= 400
-    assert sum(size < 100 for size in sizes) < len(sizes) / 10
+    assert sum(size < 25 for size in sizes) < len(sizes) / 10
