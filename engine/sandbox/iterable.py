@@ -177,7 +177,7 @@ class PretendIterable:
             report.disallowed.add(row["eventName"])
             raise Failed("")
         self.people.check({"email": row.get("email"), "userId": row.get("userId")})
-        if self.people.find(row) is None:
+        if not self.people.knows(row):
             nameless = self.people.project == "email" and not row.get("email")
             if nameless or not self._strangers:
                 raise Failed("notFound", email=row.get("email"), user_id=row.get("userId"))

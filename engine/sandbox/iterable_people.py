@@ -63,6 +63,11 @@ class People:
             raise Failed("conflict", email=email, user_id=user_id)
         return by_email or by_user_id
 
+    def knows(self, row: Mapping[str, Any]) -> bool:
+        """Is there anybody by one of the row's identifiers? Events of two people are no conflict."""
+        email, user_id = row.get("email"), row.get("userId")
+        return bool(email and email.lower() in self.by_email) or bool(user_id and user_id in self.by_user_id)
+
     def upsert(self, row: Mapping[str, Any], fields: Mapping[str, Any]) -> Person:
         """Creates or updates; raises `Failed`, and then nothing has changed."""
         person = self.find(row)

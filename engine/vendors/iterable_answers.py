@@ -128,10 +128,10 @@ class Reading:
         self.doubtful: list[tuple[list[int], int]] = []  # rows of one name, and how many of them failed
 
     def verdicts(self) -> Mapping[int, Verdict]:
-        for kind in KINDS:
-            for name, mentions in self.answer.names(kind).items():
-                self._name(kind, self._rows(kind, name), mentions)
-        self._disallow()
+        self._match(all_of_a_person=True)
+        if len(self.found) > len(self.rows) - self.answer.success_count:  # some of them are counted as stored
+            self.found, self.doubtful = {}, []
+            self._match(all_of_a_person=False)
         unsure = {row: "which-one" for rows, _ in self.doubtful for row in rows if row not in self.found}
         noop = self._untouched(unsure)
         rest = sorted(set(range(len(self.rows))) - self.found.keys() - unsure.keys() - noop)
@@ -144,18 +144,25 @@ class Reading:
             unsure.update(dict.fromkeys(rest, "unnamed"))
         return {**self.found, **{row: self._once_more(row, code) for row, code in unsure.items()}}
 
+    def _match(self, *, all_of_a_person: bool) -> None:
+        """A name speaks of all rows of that person, except where that contradicts the counts: a row can have one
+        identifier of somebody unknown and another of somebody known.
+        """
+        for kind in KINDS:
+            alike = all_of_a_person and kind.concerns == "person"
+            for name, mentions in self.answer.names(kind).items():
+                rows = self._rows(kind, name)
+                if mentions < len(rows) and not alike:
+                    self.doubtful.append((rows, mentions))
+                else:
+                    self.found = dict.fromkeys(rows, kind.verdict) | self.found
+        self._disallow()
+
     def _rows(self, kind: Kind, name: Name) -> list[int]:
         own, asked_for = self.own.get(name, []), self.asked_for.get(name, [])
         if kind.anywhere:
             return sorted({*own, *asked_for})
         return own or asked_for
-
-    def _name(self, kind: Kind, rows: list[int], mentions: int) -> None:
-        if kind.concerns == "row" and mentions < len(rows):
-            self.doubtful.append((rows, mentions))
-            return
-        for row in rows:
-            self.found.setdefault(row, kind.verdict)
 
     def _disallow(self) -> None:
         names = set(_texts(self.answer.disallowed_event_names))

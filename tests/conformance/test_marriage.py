@@ -26,8 +26,12 @@ PARTS = [(kind, name) for kind in BUILTIN for name in BUILTIN[kind] if exists(ki
 VENDORS = [name for kind, name in PARTS if kind == "sinks" and issubclass(REGISTRY.load(kind, name), Vendor)]
 
 
+GIVEN = {"base"}  # the pipeline's folder: no setting, the engine knows it
+
+
 def constructor(kind: str, name: str) -> dict[str, inspect.Parameter]:
-    return dict(inspect.signature(REGISTRY.load(kind, name)).parameters)
+    parameters = inspect.signature(REGISTRY.load(kind, name)).parameters
+    return {name: parameter for name, parameter in parameters.items() if name not in GIVEN}
 
 
 UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600}

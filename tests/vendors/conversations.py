@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.plugin import (
     Split,
     Vendor,
     Verdict,
+    WireRequest,
 )
 
 
@@ -31,6 +33,14 @@ class Exchanged:
     request: Request | None = None
     notes: list[Note] = field(default_factory=list)
     error: Exception | None = None
+
+
+@dataclass
+class Delivered:
+    """What became of each payload in the end, and how many requests it took."""
+
+    records: list[Verdict]
+    requests: int = 0
 
 
 SENT = Verdict("sent", "", "")
@@ -56,13 +66,36 @@ def first_request(vendor: Vendor, action: str, payloads: list[Any]) -> Request:
 
 def body(request: Request) -> Any:
     """A request's JSON as the vendor sees it."""
+    return msgspec.json.decode(_written(request))
 
+
+def _written(request: Request) -> bytes:
     def plain(value: Any) -> Any:
         if isinstance(value, Payloads):
             return list(value.raw)
         raise NotImplementedError
 
-    return msgspec.json.decode(msgspec.json.encode(request.json, enc_hook=plain))
+    return msgspec.json.encode(request.json, enc_hook=plain)
+
+
+def deliver(vendor: Vendor, action: str, payloads: list[Any], handle: Callable[[WireRequest], Response]) -> Delivered:
+    """Holds conversations until each payload has its verdict: what is to go again goes in halves."""
+    done = Delivered([SENT] * len(payloads))
+    queue = [list(range(len(payloads)))]
+    while queue:
+        rows = queue.pop(0)
+        first = first_request(vendor, action, [payloads[row] for row in rows])
+        answer = handle(WireRequest(first.method, vendor.base_url + first.path, vendor.headers(), _written(first)))
+        done.requests += 1
+        assert done.requests <= 4 * len(payloads) + 4, "it does not end"
+        got = exchange(vendor, action, [payloads[row] for row in rows], answer)
+        assert got.batch not in ("retry", "stop"), got.error
+        again = [row for row, verdict in zip(rows, got.records, strict=True) if verdict.outcome == "again"]
+        for row, verdict in zip(rows, got.records, strict=True):
+            done.records[row] = verdict
+        middle = (len(again) + 1) // 2
+        queue[:0] = [half for half in (again[:middle], again[middle:]) if half]
+    return done
 
 
 class _Exchange:
