@@ -86,6 +86,17 @@ class Rows:
         """The row, within this batch, of record `index`."""
         return index if self.numbers is None else self.numbers[index]
 
+    def first(self, rows: int, check: int) -> Rows:
+        """The first `rows` rows of this batch; `check` is the CRC-32 of all bytes before the row after them."""
+        line, offset = self.locate(rows)
+        end = Position(self.start.row + rows, line, offset, check)
+        kept = [index for index in range(len(self.records)) if self.row(index) < rows]
+        return Rows(
+            self.file, self.start, end, self.columns, self.records[: len(kept)], self.locate,
+            [bad for bad in self.malformed if bad.row < rows],
+            None if self.numbers is None else self.numbers[: len(kept)],
+        )  # fmt: skip
+
     def record(self, index: int) -> dict[str, Any]:
         """Record `index` as a dict."""
         cells = self.records[index]

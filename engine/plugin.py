@@ -243,8 +243,8 @@ class Source(Protocol):
         """
         ...
 
-    def verify(self, partition: str, position: Position) -> bool:
-        """Are the bytes before `position` the same that were read before?"""
+    def checksum(self, partition: str, offset: int) -> int | None:
+        """The CRC-32 of the first `offset` bytes, as `Position.check` has it; None where there are fewer."""
         ...
 
 

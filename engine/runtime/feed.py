@@ -10,6 +10,7 @@ import msgspec
 
 from engine.errors import InvalidPipeline, RecordError, Refused
 from engine.model import Failure, Mapped, Payloads, Position, Rows
+from engine.plugin import Source
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
@@ -29,13 +30,12 @@ class Feed:
 
     def __init__(
         self, plan: Plan, ledger: Ledger, books: Books, clock: Clock, courier: Courier, saved: list[SavedTrack],
-        sources_done: list[str], limit: int | None = None,
+        limit: int | None = None,
     ) -> None:  # fmt: skip
         self._plan, self._ledger, self._books, self._clock = plan, ledger, books, clock
         self._saved = {(track.source, track.file): track for track in saved}
         self._askers = {name: Asker(lookup, courier, clock) for name, lookup in plan.lookups.items()}
         self._asked: deque[Pending] = deque()
-        self.sources_done = sources_done
         self._limit = limit
         self._batches = self._read()
         self._read_all = False
@@ -51,7 +51,7 @@ class Feed:
         """Is what an earlier start read still the same? Raises `Refused` before anything is sent."""
         for (source, file), track in self._saved.items():
             position = track.high
-            if not self._plan.sources[source].source.verify(file, position):
+            if self._plan.sources[source].source.checksum(file, position.offset) != position.check:
                 raise Refused(
                     f"{file} changed under the checkpoint: its first {position.offset} bytes ({position.row} rows) "
                     "are not what an earlier start read; --fresh reads it from the beginning and sends it all again"
@@ -78,7 +78,7 @@ class Feed:
 
     def _read(self) -> Iterator[tuple[SourcePlan, Track, Rows]]:
         for name, source in self._plan.sources.items():
-            if name in self.sources_done or not self._plan.of_source(name):
+            if not self._plan.of_source(name):
                 continue
             left = self._limit
             for file in source.source.partitions():
@@ -86,17 +86,16 @@ class Feed:
                 if track is None:
                     continue
                 for rows in source.source.read(file, track.head if track.head != Position() else None):
-                    yield source, track, rows
-                    left = None if left is None else left - len(rows)
-                    if left is not None and left <= 0:
+                    new = rows if left is None or left > len(rows) else _cut(source.source, rows, left)
+                    yield source, track, new
+                    left = None if left is None else left - len(new)
+                    if left == 0:
                         break
                 else:
                     track.ended = True
                     continue
                 self.limited = True
                 break
-            else:
-                self.sources_done.append(name)
 
     def _track(self, source: str, file: str) -> Track | None:
         """The partition's track, begun or resumed; None where there is nothing left to read of it."""
@@ -159,9 +158,9 @@ class Feed:
 
     def _offer(self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped) -> None:
         """Checks and encodes each payload and hands it to its sink."""
-        elements = result.elements
-        if elements is not None:
+        if result.elements is not None:
             _expect_elements(rows, ticket, result)
+        elements = result.elements
         make, name = self._maker(plan, source, rows, result), plan.spec.name
         items: list[Item] = []
         for number, payload in enumerate(result.payloads):
@@ -215,6 +214,16 @@ class Feed:
             items = [item for position, item in enumerate(items) if position not in verdicts]
         self._books.delivered(items)
         sink.counts.bytes += sum(item.size for item in items)
+
+
+def _cut(source: Source, rows: Rows, limit: int) -> Rows:
+    if len(rows) == limit:
+        return rows
+    try:
+        check = source.checksum(rows.file, rows.locate(limit)[1])
+    except Refused:  # a stream that cannot be read twice: it cannot be resumed either
+        check = None
+    return rows.first(limit, check or 0)
 
 
 def _open_records(rows: Rows, ticket: Ticket) -> list[int]:

@@ -42,7 +42,6 @@ class Head(msgspec.Struct):
     mappings: dict[str, str]  # mapping → source
     counts: Counts
     writers: dict[str, Any] = {}
-    sources_done: list[str] = []
     abandoned: int = 0  # payloads that were in flight when an earlier start was interrupted
 
 

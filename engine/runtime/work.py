@@ -45,7 +45,7 @@ class Work:
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
         self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, keep=not dry), dry=dry)
-        self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, saved, self.head.sources_done, limit)
+        self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, saved, limit)
         self._adopt_sinks()
 
     def _adopt_sinks(self) -> None:

@@ -106,17 +106,21 @@ class FileSource:
         if not some:
             self._empty(partition)
 
-    def verify(self, partition: str, position: Position) -> bool:
-        """Whether the CRC-32 of the first `position.offset` bytes, unpacked, is still `position.check`."""
+    def checksum(self, partition: str, offset: int) -> int | None:
+        """The CRC-32 of the first `offset` bytes, unpacked; None where there are fewer."""
         if self._place(partition).kind == "stdin":
             raise Refused("standard input cannot be resumed; run with --fresh and feed it from its beginning")
-        left, check = position.offset, 0
+        left, check = offset, 0
         with opened(self._place(partition)) as file:
             read, _ = unpacked(file.read, self.compression, partition)
             while left and (data := read(min(left, 1 << 20))[:left]):
                 check = zlib.crc32(data, check)
                 left -= len(data)
-        return left == 0 and check == position.check
+        return check if left == 0 else None
+
+    def verify(self, partition: str, position: Position) -> bool:
+        """Whether the bytes before `position` are still those that were read before."""
+        return self.checksum(partition, position.offset) == position.check
 
     # --- how a file is opened ----------------------------------------------------------------------------------
 
