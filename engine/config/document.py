@@ -11,10 +11,11 @@ from typing import Any
 from engine.config.flaws import Flaw
 from engine.config.messages import Finding, Place
 from engine.config.nodes import Entry, Node, Path, walk
-from engine.config.offsets import offset_of
+from engine.config.offsets import offsets
 from engine.config.variables import template_parts, unreplaced
 from engine.model import MASK, Problem
 
+WINDOW = 500  # characters of a long line that a finding keeps on either side
 _BREAK = re.compile(r"\r\n|\n|\r")
 _SECRET_LINE = re.compile(
     r"""(?ix) ((?:api|access|secret|private|auth|bearer)[-_]?(?:key|token)|token|secret|passw(?:or)?d|credentials?)
@@ -32,6 +33,7 @@ class Document:
         self, name: str, text: str, root: Node, is_template: Callable[[Path], bool] = lambda path: False
     ) -> None:
         self.name, self.text, self.root, self.is_template = name, text, root, is_template
+        self._offsets: dict[int, list[int]] = {}
 
     @cached_property
     def data(self) -> dict[str, Any]:
@@ -49,10 +51,12 @@ class Document:
         text = _SECRET_LINE.sub(
             lambda found: found.group()[: found.start("value") - found.start()] + _veil(found["value"]), self.text
         )
-        for _, node in walk(self.root):
-            if not node.shown and node.kind == "scalar":
-                text = text[: node.start] + _veil(text[node.start : node.end]) + text[node.end :]
-        return text
+        hidden = sorted({(node.start, node.end) for _, node in walk(self.root) if not node.shown})
+        pieces, position = [], 0
+        for start, end in hidden:
+            pieces += [text[position:start], _veil(text[start:end])]
+            position = end
+        return "".join([*pieces, text[position:]])
 
     def place(self, problem: Problem, written: bool = False) -> Finding:
         """The finding for a problem: at its character, its value, its key, or the nearest parent there is.
@@ -86,15 +90,18 @@ class Document:
         self, code: str, message: str, start: int, end: int, hint: str, warning: bool, related: Place | None
     ) -> Finding:
         line, column = self.line_column(start)
-        shown = self._line(line)
-        length = max(1, min(end - start, len(shown) - column + 1))
+        begin, finish = self._line(line)
+        length = max(1, min(end - start, finish - start))
         severity = "warning" if warning else "error"
-        return Finding(code, message, self.name, line, column, length, hint, severity, related, shown)
+        cut = max(begin, start - WINDOW) if finish - begin > 2 * WINDOW else begin
+        shown = self.masked[cut : min(finish, cut + 2 * WINDOW)]
+        return Finding(code, message, self.name, line, column, length, hint, severity, related, shown, cut - begin)
 
-    def _line(self, number: int) -> str:
+    def _line(self, number: int) -> tuple[int, int]:
+        """Where a line begins and ends, its line break left out."""
         begin = self.starts[number - 1]
-        end = self.starts[number] if number < len(self.starts) else len(self.masked)
-        return self.masked[begin:end].rstrip("\r\n")
+        end = self.starts[number] if number < len(self.starts) else len(self.text)
+        return begin, begin + len(self.text[begin:end].rstrip("\r\n"))
 
     def _resolve(self, path: Path) -> tuple[Node, Entry | None, Entry | None]:
         """The deepest node of a path that exists, its entry, and the last entry that came by an alias."""
@@ -117,7 +124,10 @@ class Document:
         at = problem.at or 0
         if node.parts and not written:
             at = unreplaced(template_parts(node) if self.is_template(problem.path) else node.parts, at)
-        return offset_of(self.text, node, at)
+        if id(node) not in self._offsets:
+            self._offsets[id(node)] = offsets(self.text, node)
+        found = self._offsets[id(node)]
+        return found[max(0, min(at, len(found) - 1))]
 
     def _visible_end(self, node: Node) -> int:
         return node.start + 1 if node.kind != "scalar" or node.style in ("|", ">") else node.end

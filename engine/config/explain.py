@@ -6,6 +6,7 @@ Accepting is jsonschema-rs's work (microseconds); only a refusal is looked at ag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from engine.config.messages import did_you_mean, listed, nearest
@@ -20,8 +21,8 @@ _WORDS = {
 }  # fmt: skip
 _YES_NO = {"yes", "no", "on", "off", "y", "n"}
 
-Owner = Callable[[Path], str]
-"""What a path is called in messages: `crm`, `the file`."""
+MAX_PROBLEMS = 200
+"""More of them from one part, or of one kind, are not looked for."""
 
 
 def explain(schema: dict[str, Any], data: Any, base: Path = ()) -> list[Problem]:
@@ -31,11 +32,13 @@ def explain(schema: dict[str, Any], data: Any, base: Path = ()) -> list[Problem]
     from jsonschema import Draft202012Validator
     from referencing import Registry
 
-    validator = Draft202012Validator(schema, registry=Registry())
-    found: dict[Problem, None] = {}
-    for error in validator.iter_errors(data):
-        found.update(dict.fromkeys(_problems(error, base)))
-    return list(found)
+    errors = Draft202012Validator(schema, registry=Registry()).iter_errors(data)
+    problems = (problem for error in errors for problem in _problems(error, base))
+    try:
+        return list(dict.fromkeys(islice(problems, MAX_PROBLEMS)))
+    except Exception as error:  # whatever a stranger's schema makes a validator do
+        reason = f"the schema cannot be used ({type(error).__name__})"
+        return [Problem("bad-schema", reason, base, hint="mend the plugin")]
 
 
 def _fits(schema: dict[str, Any], data: Any) -> bool:

@@ -37,6 +37,9 @@ def explain_syntax(text: str, error: yaml.YAMLError, quoted: tuple[int, int]) ->
     if bare is not None:
         message = "an expression must be quoted: YAML reads `{` as a map"
         return Flaw("unquoted-expression", message, bare, bare + 2, QUOTE)
+    if text[max(at - 1, 0) : at + 1] == "${":
+        message = "a variable within brackets must be quoted: YAML reads `{` as a map"
+        return Flaw("unquoted-variable", message, at - 1, at + 1, 'write "${…}"')
     if text[at : at + 1] == "\t" or ("indent" in problem and "\t" in line):
         return Flaw("tab", "a tab where YAML wants spaces", at, at + 1, "indent with spaces")
     if quoted[0] < line_start <= quoted[1] <= at:

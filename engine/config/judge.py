@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
-from engine.config.explain import explain
+from engine.config.explain import MAX_PROBLEMS, explain
 from engine.config.messages import nearest
 from engine.config.nodes import Node
 from engine.config.semantics import check_lookups, check_mappings, check_names, check_tests, check_types
-from engine.config.shapes import KINDS, Shapes, base_schema
+from engine.config.shapes import KINDS, Shapes, base_schema, step_into
 from engine.config.units import FORMS, read_unit
 from engine.model import Problem
 
 
 def judge(root: Node, shapes: Shapes) -> list[Problem]:
     """All problems, those of values that are stand-ins for missing variables left out."""
-    types = list(check_types(root, shapes))
-    found = [*_shapes(root, shapes), *types, *check_names(root)]
-    if not any(problem.code == "bad-schema" for problem in types):
-        found += [*check_mappings(root, shapes), *check_lookups(root, shapes)]
-    found += check_tests(root)
+    types = _some(check_types(root, shapes))
+    found = [*_some(_shapes(root, shapes)), *types, *_some(check_names(root))]
+    if not any(problem.code == "bad-schema" for problem in found):
+        found += [*_some(check_mappings(root, shapes)), *_some(check_lookups(root, shapes))]
+    found += _some(check_tests(root))
     return [_discreet(root, problem) for problem in found if not _stands_in(root, problem)]
+
+
+def _some(problems: Iterator[Problem]) -> list[Problem]:
+    """Enough of them: finding the nearest name of thousands of mistakes would take minutes."""
+    return list(islice(problems, MAX_PROBLEMS))
 
 
 def _shapes(root: Node, shapes: Shapes) -> Iterator[Problem]:
@@ -70,8 +76,6 @@ def _hide_mistyped_secret(node: Node, word: str, properties: dict[str, dict[str,
 
 def _units(node: Node, schema: dict[str, object], path: tuple[str | int, ...]) -> Iterator[Problem]:
     """Quantities that their pattern lets pass, but that cannot be: `150%`."""
-    from engine.config.shapes import step_into
-
     unit = schema.get("x-unit")
     if node.kind == "scalar":
         if isinstance(unit, str) and isinstance(node.value, str) and not node.unset:

@@ -78,7 +78,8 @@ def parse(
     around = Surroundings(Path(path or name).absolute().parent, environ, sandbox, sending)
     root, problems, shapes = _prepare(reading.root, registry, around, sets or {}, env)
     document = Document(name, text, root, lambda place: shapes.is_template(root, place))
-    problems += judge(root, shapes)
+    known = {problem.path for problem in problems if problem.code == "bad-secret"}
+    problems += [problem for problem in judge(root, shapes) if problem.path not in known]
     builder = Builder(root, Path(path or name).absolute(), shapes)
     pipeline = None
     if not reading.flaws and all(problem.warning for problem in problems):

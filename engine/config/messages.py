@@ -7,9 +7,11 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_COMPARED = 300  # names that a mistyped one is compared with
 _TAB_WIDTH = 4
 _SHOWN = 160  # columns of a source line that are shown
 
@@ -27,7 +29,7 @@ class Place:
 class Finding:
     """One thing to mend. Lines and columns count characters from 1; line 0 means no place in the file.
 
-    `source` is the line of the file, its secrets masked.
+    `source` is the line of the file, its secrets masked; of a long line a stretch from character `source_from` on.
     """
 
     code: str
@@ -40,6 +42,7 @@ class Finding:
     severity: str = "error"  # error | warning
     related: Place | None = None
     source: str = ""
+    source_from: int = 0
 
     @property
     def is_error(self) -> bool:
@@ -68,7 +71,7 @@ class Finding:
 def _excerpt(finding: Finding) -> list[str]:
     if not finding.line or not finding.source.strip():
         return []
-    start = finding.column - 1
+    start = finding.column - 1 - finding.source_from
     cut = max(0, start - _SHOWN // 2) if start > _SHOWN * 3 // 4 else 0
     shown, before = finding.source[cut : cut + _SHOWN], finding.source[cut:start]
     marked = finding.source[start : min(start + max(finding.length, 1), cut + _SHOWN)]
@@ -113,7 +116,7 @@ def _columns(char: str) -> int:
 def nearest(word: object, known: Iterable[str]) -> str:
     """The known name closest to `word`, or an empty text. Case and the kind of dash do not count."""
     folded: dict[str, str] = {}
-    for name in known:
+    for name in islice(known, _COMPARED):
         folded.setdefault(_fold(name), name)
     found = get_close_matches(_fold(str(word)[:100]), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""

@@ -10,15 +10,15 @@ _ESCAPE_LENGTH = {"x": 4, "u": 6, "U": 10}
 _BREAK = re.compile(r"\r\n|\n|\r")
 
 
-def offset_of(source: str, node: Node, at: int) -> int:
-    """The offset in the file's text of character `at` of a scalar's text as YAML reads it."""
+def offsets(source: str, node: Node) -> list[int]:
+    """For each character of a scalar's text as YAML reads it, its offset in the file's text; then the end's."""
     if node.style in ("|", ">"):
         found = _block(source, node)
     elif node.style:
         found = _flow(source, node.start + 1, node.end - 1, node.style)
     else:
         found = _flow(source, node.start, node.end, "")
-    return found[at] if 0 <= at < len(found) else (found[-1] + 1 if found and at else node.start)
+    return [*found, found[-1] + 1 if found else node.start]
 
 
 def _flow(source: str, position: int, end: int, style: str) -> list[int]:

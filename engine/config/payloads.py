@@ -26,9 +26,9 @@ _QUICK = {"type", "enum", "const", "title", "description", "default", "examples"
           "additionalProperties", "anyOf", "items", "$comment"}  # fmt: skip
 
 
-def check_fields(node: Node, schema: Schema, action: str, path: Path) -> list[Problem]:
+def check_fields(node: Node, schema: Schema, action: str, path: Path) -> Iterator[Problem]:
     """Problems of `fields` against an action's payload schema; an expression's value is unknown and passes."""
-    return list(_Fields(action).check(node, schema, path))
+    return _Fields(action).check(node, schema, path)
 
 
 def check_markup(node: Node, path: Path) -> Iterator[Problem]:

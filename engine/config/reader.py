@@ -21,6 +21,7 @@ MAX_BYTES = 1 << 20
 MAX_DEPTH = 64
 MAX_NODES = 100_000  # after aliases are unfolded
 MAX_ALIASES = 100
+MAX_FLAWS = 100  # more of them are not looked for
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
@@ -119,6 +120,8 @@ class _Builder:
 
     def _flaw(self, code: str, message: str, start: int, end: int, hint: str = "", related: Any = None) -> None:
         self.flaws.append(Flaw(code, message, start, end, hint, related))
+        if len(self.flaws) >= MAX_FLAWS:
+            raise _Stop
 
     def _stop(self, message: str, event: Any, hint: str = "") -> _Stop:
         self._flaw("too-large", message, event.start_mark.index, event.end_mark.index, hint)

@@ -124,8 +124,7 @@ class Resolver:
         if not isinstance(node.value, str):
             self._remember(str(node.value))
             return
-        if node.style != "'" or node.parts:
-            node.value = node.value.strip()
+        node.value = node.value.strip()
         self._remember(node.value)
         trouble = secret_trouble(node.value)
         if trouble:

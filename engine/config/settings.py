@@ -53,6 +53,8 @@ class Conversion:
             return Secret(str(node.value))
         if "x-unit" in schema and not node.unset:
             return self._quantity(node, schema["x-unit"], path)
+        if isinstance(node.value, float) and schema.get("type") == "integer":
+            return int(node.value)
         text = template(node) if schema.get("x-expression") and node.parts else node.value
         return self._path(text, path) if schema.get("x-path") and isinstance(text, str) else text
 

@@ -98,6 +98,7 @@ class Shapes:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._parts: dict[tuple[str, str], Schema] = {}
+        self._accounts: dict[str, Schema] = {}
 
     def part(self, kind: str, name: str) -> Schema:
         """The closed schema of a part: what all of its kind take, and its own settings."""
@@ -106,9 +107,7 @@ class Shapes:
         return self._parts[kind, name]
 
     def _compose(self, kind: str, name: str) -> Schema:
-        own, shared = self.catalog.schema(kind, name), common(kind)
-        if not isinstance(own, dict):
-            raise BadSchema("it is no JSON object")
+        own, shared = self._own(kind, name), common(kind)
         settings = {word: value for word, value in own.items() if word not in ("$defs", "$schema", "$id")}
         schema: Schema = inline(settings, own)
         schema["type"] = "object"
@@ -117,17 +116,34 @@ class Shapes:
         schema["additionalProperties"] = False
         return schema
 
+    def _own(self, kind: str, name: str) -> Schema:
+        """The schema that a part brings; raises `BadSchema`, whatever a stranger's plugin does."""
+        try:
+            own = self.catalog.schema(kind, name)
+        except Exception as error:
+            raise BadSchema(f"it cannot be loaded ({type(error).__name__})") from error
+        if not isinstance(own, dict) or not all(
+            isinstance(own.get(word, {}), dict) for word in ("properties", "$defs")
+        ):
+            raise BadSchema("it is no JSON Schema of an object")
+        return own
+
     def payloads(self, kind: str, name: str) -> dict[str, Schema]:
         """For a sink, the payload schema of each action; for a lookup, that of `with`."""
-        own = self.catalog.schema(kind, name)
+        own = self._own(kind, name)
         return {action: inline(schema, own) for action, schema in own.get("$defs", {}).items()}
 
     def actions(self, name: str) -> list[str]:
         """The actions of a sink, in their schema's order."""
-        return list(self.catalog.schema("sinks", name).get("$defs", {}))
+        return list(self._own("sinks", name).get("$defs", {}))
 
     def connection(self, name: str) -> Schema:
         """The closed schema of a vendor's account: the settings of every part of that vendor, none required."""
+        if name not in self._accounts:
+            self._accounts[name] = self._account(name)
+        return self._accounts[name]
+
+    def _account(self, name: str) -> Schema:
         parts = self.parts_of(name)
         if not parts:
             return {}
@@ -197,6 +213,7 @@ def composed_schema(catalog: Catalog) -> Schema:
     """One schema of a pipeline file with every installed part, dispatching on `type`: for editors."""
     schema: Schema = json.loads(json.dumps(pipeline_schema()))
     shapes = Shapes(catalog)
+    schema["$defs"] = {name: _lenient(value) for name, value in schema["$defs"].items()}
     for kind, singular in KINDS.items():
         names = catalog.names(kind)
         for name in names:
@@ -206,7 +223,6 @@ def composed_schema(catalog: Catalog) -> Schema:
     for vendor in vendors:
         schema["$defs"][f"connections.{vendor}"] = _for_editors(shapes.connection(vendor))
     schema["$defs"]["connection"] = _dispatch(schema["$defs"]["connection"], "connections", vendors)
-    schema["properties"] = {name: _lenient(value) for name, value in schema["properties"].items()}
     return schema
 
 
