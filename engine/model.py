@@ -189,8 +189,8 @@ class Request:
 
     `path` starts with `/` and follows the vendor's `base_url`, or is a whole address. The vendor's headers are added
     only where the address has the vendor's own origin. `json` is any JSON value (or holds `Payloads`); None: no body.
-    `timeout` (seconds, whole exchange) overrides the account's. An impatient request is not sent again when it gets no
-    usable answer: the `NotNow` is thrown into the conversation, which may catch it and go on.
+    `timeout` (seconds, whole exchange) overrides the account's. An impatient request is not sent again when it gets
+    no usable answer: the `NotNow` is thrown into the conversation, which may catch it and go on.
     """
 
     method: str

@@ -25,6 +25,7 @@ with warnings.catch_warnings():
 STEPS = 30_000_000
 SHORTEST = 32  # a pattern that cannot be tried on this many characters is of no use
 LONGEST_PATTERN = 500
+_GROUP = re.compile(r"\\\\(?:(?P<number>[0-9]{1,2})|g<(?P<name>\w{1,50})>|\\\\)", re.ASCII)
 _PLAIN = {codes.LITERAL, codes.NOT_LITERAL, codes.ANY, codes.IN, codes.AT}
 
 
@@ -103,8 +104,7 @@ def _repeat(least: int, most: int, body: Any, cost: _Cost, inside: bool) -> None
             cost.repeats += 1
         else:
             cost.ways *= most - least + 1
-    if least > 1000:
-        raise BadPattern("a repeat of more than 1,000 is too much")
+    cost.ways *= max(least, 1)
     _walk(list(body), cost, inside=True)
 
 
@@ -138,17 +138,31 @@ def regex_search(value: Any, pattern: str, group: Any = None) -> Any:
 def regex_replace(value: Any, pattern: str, replacement: str = "", count: int = 0) -> str:
     """Every match (or the first `count`) replaced; `\\1` and `\\g<name>` stand for groups."""
     regex = _tried("regex_replace", value, pattern)
-    if replacement.__class__ is not str or count.__class__ is not int or len(replacement) > LONGEST_PATTERN:
-        raise bad_type("regex_replace: the replacement must be a short text, the count a whole number")
+    if replacement.__class__ is not str or count.__class__ is not int:
+        raise bad_type("regex_replace: the replacement must be a text, the count a whole number")
+    pieces = _pieces(replacement, regex)
     parts, end, total = [], 0, 0
-    try:
-        for number, found in enumerate(regex.finditer(value), 1):
-            parts += [value[end : found.start()], found.expand(replacement)]
-            end, total = found.end(), total + len(parts[-1])
-            if total > MAX_SIZE:
-                raise too_large("the text")
-            if number == count:
-                break
-    except (re.error, IndexError) as error:
-        raise bad_type(f"regex_replace: {show(replacement)} is no replacement: {error}") from None
+    for number, found in enumerate(regex.finditer(value), 1):
+        made = [piece if isinstance(piece, str) else found[piece[0]] or "" for piece in pieces]
+        parts += [value[end : found.start()], *made]
+        end, total = found.end(), total + sum(map(len, made))
+        if total > MAX_SIZE:
+            raise too_large("the text")
+        if number == count:
+            break
     return limited("".join([*parts, value[end:]]))
+
+
+def _pieces(replacement: str, regex: re.Pattern[str]) -> list[str | tuple[str | int]]:
+    """The replacement as literal texts and groups."""
+    pieces: list[str | tuple[str | int]] = []
+    end = 0
+    for found in _GROUP.finditer(replacement):
+        name = found["number"] or found["name"]
+        pieces += [replacement[end : found.start()], "\\" if name is None else (int(name) if name.isdigit() else name,)]
+        end = found.end()
+    groups = {0, *range(1, regex.groups + 1), *regex.groupindex}
+    for piece in pieces:
+        if isinstance(piece, tuple) and piece[0] not in groups:
+            raise bad_type(f"regex_replace: the pattern has no group {show(piece[0])}")
+    return [*pieces, replacement[end:]]

@@ -9,7 +9,6 @@ import contextlib
 import socket
 import struct
 import threading
-import time
 from collections.abc import Iterator
 from http import HTTPStatus
 from io import BufferedReader
@@ -133,14 +132,6 @@ def serve(world: World, port: int = 0) -> Iterator[Server]:
         yield server
     finally:
         server.close()
-
-
-def serve_forever(server: Server) -> None:
-    """Waits until the process is interrupted."""
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            time.sleep(3600)
-    server.close()
 
 
 def _dismiss(connection: socket.socket, status: int) -> None:

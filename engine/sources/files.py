@@ -1,4 +1,4 @@
-"""The `file` source: delimited text and JSON Lines, from paths, patterns, addresses and standard input."""
+"""The `file` source: delimited text, JSON Lines and JSON arrays, from paths, patterns, addresses and stdin."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from engine.plugin import InvalidPipeline, Note, Position, Refused, Rows
+from engine.sources.arrays import JsonArray
 from engine.sources.blocks import Read
 from engine.sources.delimited import Layout, Table, checked_names
 from engine.sources.jsonl import JsonLines
-from engine.sources.lines import LineReader
 from engine.sources.packed import CHOICES, unpacked
 from engine.sources.places import Place, opened, places
 from engine.sources.text import checked_encoding
 
-FORMATS = {"csv": ",", "tsv": "\t", "jsonl": ""}
+FORMATS = {"csv": ",", "tsv": "\t", "jsonl": "", "json": ""}
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}
 PACKED_SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 RAGGED = ("error", "pad", "truncate")
@@ -26,11 +26,22 @@ ON_EMPTY = ("ok", "warn", "fail")
 log = logging.getLogger(__name__)
 
 
+class Reader(Protocol):
+    """One opened file of some format."""
+
+    @property
+    def columns(self) -> tuple[str, ...] | None: ...
+
+    def resume(self, start: Position, seek: Callable[[int], Read] | None) -> None: ...
+
+    def batches(self, start: Position | None) -> Iterator[Rows]: ...
+
+
 class FileSource:
     """Rows of one file or of all files that a pattern matches, in the order of their names.
 
     Every cell of CSV and TSV is text ("" when empty), or None where `null_values` or padding says so; records of
-    JSONL are objects. `base` is the folder that relative paths start from. `notes` gathers warnings.
+    JSONL and JSON are objects. `base` is the folder that relative paths start from. `notes` gathers warnings.
     """
 
     def __init__(
@@ -73,7 +84,7 @@ class FileSource:
             comment=comment or None,
         )
         self._places: dict[str, Place] | None = None
-        self._stdin: LineReader | None = None  # what was read of it cannot be read again
+        self._stdin: Reader | None = None  # what was read of it cannot be read again
 
     # --- what the engine asks --------------------------------------------------------------------------------
 
@@ -86,8 +97,8 @@ class FileSource:
         return list(self._places)
 
     def columns(self, partition: str) -> tuple[str, ...] | None:
-        """The columns of a delimited file by its header; None for JSONL, and for an empty file without a header."""
-        if self._format(partition) == "jsonl":
+        """The columns of a delimited file by its header; None for JSON, and for an empty file without a header."""
+        if self._format(partition) in ("jsonl", "json"):
             return None
         with self._reader(partition) as (reader, _):
             return reader.columns
@@ -144,7 +155,7 @@ class FileSource:
         return _one_of("format", found, tuple(FORMATS))
 
     @contextmanager
-    def _reader(self, partition: str) -> Iterator[tuple[LineReader, Callable[[int], Read] | None]]:
+    def _reader(self, partition: str) -> Iterator[tuple[Reader, Callable[[int], Read] | None]]:
         """A reader at the first row, and how to seek where that is possible."""
         place = self._place(partition)
         if place.kind == "stdin" and self._stdin is not None:
@@ -159,8 +170,10 @@ class FileSource:
                 self._stdin = reader
             yield reader, None if packed or place.kind != "local" else _seeker(file, partition)
 
-    def _new_reader(self, read: Read, name: str) -> LineReader:
+    def _new_reader(self, read: Read, name: str) -> Reader:
         kind = self._format(name)
+        if kind == "json":
+            return JsonArray(read, name, self.encoding, self.max_line)
         if kind == "jsonl":
             return JsonLines(read, name, self.encoding, self.max_line)
         table = Table(read, name, self.encoding, self.max_line, self.layout, FORMATS[kind])

@@ -10,6 +10,7 @@ import msgspec
 from engine.plugin import Position
 from engine.sources.blocks import Spots, chopped
 from engine.sources.lines import Bad, LineReader, Parsed
+from engine.sources.text import Encoding
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _unreadable = (msgspec.DecodeError, UnicodeError, ValueError, RecursionError)
@@ -36,34 +37,33 @@ class JsonLines(LineReader):
         offsets = list(accumulate(map(len, lines), initial=at.offset))
         rows, places = [], []
         for index, line in enumerate(lines):
-            record = self._record(line)
+            record = decoded(line, self.encoding)
             if record is not None:
                 rows.append(record)
                 places.append((at.line + index, offsets[index]))
         return Parsed(block, rows, any(row.__class__ is Bad for row in rows), places.__getitem__)
 
-    def _record(self, line: bytes) -> Any:
-        """The object of a line, `Bad`, or None for a blank line."""
-        data = line
-        try:
-            if self.encoding.name != "utf-8":
-                data = line.decode(self.encoding.name).encode()
-            return _decode(data) if data.strip() else None
-        except UnicodeError:
-            return self._bad("encoding", f"the line is not {self.encoding.name}", line)
-        except RecursionError:
-            return self._bad("json", "the line is nested too deeply", line)
-        except msgspec.ValidationError as error:
-            reason = "a number is out of range" if "range" in str(error) else _not_object(data)
-            return self._bad("json" if "range" in str(error) else "not-an-object", reason, line)
-        except (msgspec.DecodeError, ValueError) as error:
-            return self._bad("json", str(error), line)
 
-    def _bad(self, code: str, reason: str, line: bytes) -> Bad:
-        return Bad(code, reason, self.encoding.shown(line))
+def decoded(data: bytes, encoding: Encoding) -> Any:
+    """The object that `data` holds, `Bad`, or None for nothing but spaces."""
+    shown = data
+    try:
+        if encoding.name != "utf-8":
+            data = data.decode(encoding.name).encode()
+        return _decode(data) if data.strip() else None
+    except UnicodeError:
+        return Bad("encoding", f"the object is not {encoding.name}", encoding.shown(shown))
+    except RecursionError:
+        return Bad("json", "the object is nested too deeply", encoding.shown(shown))
+    except msgspec.ValidationError as error:
+        if "range" in str(error):
+            return Bad("json", "a number is out of range", encoding.shown(shown))
+        return Bad("not-an-object", _not_object(data), encoding.shown(shown))
+    except (msgspec.DecodeError, ValueError) as error:
+        return Bad("json", str(error), encoding.shown(shown))
 
 
 def _not_object(data: bytes) -> str:
     if data.lstrip().startswith(b"["):
-        return "the line is a list, not an object; a file that is one JSON array has format: json"
-    return "the line is not a JSON object"
+        return "it is a list, not an object; a file that is one JSON array has format: json"
+    return "it is not a JSON object"

@@ -94,7 +94,7 @@ class LineReader(ABC):
             elif block:
                 parsed = self.parse(self._few(block), at)
                 rows = self._rows(parsed, since, at)
-                size = _next_size(size, parsed)
+                size = next_size(size, len(parsed.consumed), len(parsed.rows))
             else:
                 return
             at = rows.end
@@ -131,8 +131,8 @@ class LineReader(ABC):
         return Rows(self.name, since, end, self.columns, [], [(at.line, at.offset)].__getitem__, [bad], [])
 
 
-def _next_size(size: int, parsed: Parsed) -> int:
+def next_size(size: int, taken: int, rows: int) -> int:
     """How much to take so that about `ROWS` rows come of it; fewer where they are long, as caches are small."""
-    row = len(parsed.consumed) // max(len(parsed.rows), 1)
+    row = taken // max(rows, 1)
     wanted = min(row * ROWS, max(row * FEWEST_ROWS, CACHED))
     return max(SMALLEST, min(wanted, 4 * size, LARGEST))

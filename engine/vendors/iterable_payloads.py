@@ -12,7 +12,7 @@ from engine.plugin import Note, Payloads, Response, Verdict, again, rejected
 
 MILLISECONDS = 100_000_000_000  # as seconds this is the year 5138
 LONG_TIME = re.compile(rb'"createdAt":\s*\d{12}')
-EMPTY_SAYS_NOTHING = ("email", "userId", "id")
+EMPTY_SAYS_NOTHING = ("email", "userId")
 TEXTS = ("userId", "id", "sku")
 
 Members = dict[str, msgspec.Raw]  # an object whose values stay encoded: nothing in them can change
@@ -107,8 +107,8 @@ def time_remarks(payloads: Payloads) -> Generator[Note, Response, None]:
 def mended(payload: Any) -> Any:
     """A payload that the schema refused, with what is plain put right; what is not plain stays and is refused.
 
-    Null members say nothing and go (those within `dataFields` empty a field and stay); so do identifiers of no
-    letters; integers where the service wants an id as text become their digits.
+    Null members say nothing and go (those within `dataFields` empty a field and stay); so does a person's empty
+    identifier; integers where the service wants an id as text become their digits.
     """
     if not isinstance(payload, dict):
         return payload

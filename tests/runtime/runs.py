@@ -82,7 +82,7 @@ class World:
 def check_sums(outcome: Outcome) -> None:
     """The sums of the report that always hold."""
     report = outcome.report
-    sources = {name: source for name, source in report["sources"].items()}
+    sources = report["sources"]
     for name, m in report["mappings"].items():
         assert m["payloads"] == m["delivered"] + m["dropped"] + m["rejected"] + m["unknown"], (name, m)
         assert m["filtered"] + m["failed"] <= m["records"], (name, m)

@@ -188,19 +188,12 @@ def test_killed_at_any_exchange_nothing_is_lost_and_nothing_settled_is_sent_agai
 def test_a_kill_repeats_at_most_what_was_in_flight(tmp_path, seed):
     world = World(tmp_path, EVENTS, seed=seed)
     world.write("a.jsonl", jsonl(200))
-    acknowledged: dict[bytes, int] = {}
-
-    def count(request):
-        answer = world.world.handle(request)
-        return answer
-
     moments = iter([world.chance.randint(1, 9) for _ in range(30)])
     outcome, kills = run_with_kills(world, moments)
     sent = sum(body_payloads(r) for r in world.requests)
     payloads = sum(m["payloads"] for m in outcome.report["mappings"].values())
     assert kills > 0
     assert sent - payloads <= kills * 3 * 7, "three lanes of seven were in flight at each kill"
-    assert not acknowledged and count is not None
 
 
 def body_payloads(request) -> int:
@@ -485,7 +478,7 @@ def test_a_dry_run_shows_requests_and_leaves_no_trace(world):
     shown = []
     world.write("customers.csv", customers(10, {3: "3,x@y.z,old"}))
     outcome = world.run(dry=True, transport=lambda _, clock: Dry(shown.append))
-    assert len(shown) == 4 or len(shown) <= 4
+    assert sum(map(body_payloads, shown)) == 9
     assert outcome.report["dry_run"] and outcome.exit == 1
     assert not (world.folder / ".engine").exists()
     assert all(str(r.headers["Api-Key"]) == "•••" for r in shown)
