@@ -6,6 +6,7 @@ Every node's `lineno` is the place of its token, in characters from the start of
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -92,7 +93,9 @@ def read(text: str) -> Template:
         raise Unreadable("expression-too-long", f"a text with expressions has at most {LONGEST_TEXT:,} characters")
     source = text.removesuffix("\n").replace("\r\n", "\n")
     try:
-        body = _LANGUAGE.parse(source).body
+        with warnings.catch_warnings():  # '\\d' in a literal means what it says; Python warns that it is no escape
+            warnings.simplefilter("ignore")
+            body = _LANGUAGE.parse(source).body
     except TemplateSyntaxError as error:
         raise _syntax(error, error.lineno) from None
     except (RecursionError, MemoryError):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from math import factorial
 from typing import Any, NamedTuple
 
-from engine.mapping.values import MAX_SIZE, bad_type, kind, limited, show, too_large
+from engine.mapping.values import MAX_MEMBERS, MAX_SIZE, bad_type, kind, limited, show, too_large
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -25,7 +25,7 @@ with warnings.catch_warnings():
 STEPS = 30_000_000
 SHORTEST = 32  # a pattern that cannot be tried on this many characters is of no use
 LONGEST_PATTERN = 500
-_GROUP = re.compile(r"\\\\(?:(?P<number>[0-9]{1,2})|g<(?P<name>\w{1,50})>|\\\\)", re.ASCII)
+_GROUP = re.compile(r"\\(?:(?P<number>[0-9]{1,2})|g<(?P<name>\w{1,50})>|\\)", re.ASCII)
 _PLAIN = {codes.LITERAL, codes.NOT_LITERAL, codes.ANY, codes.IN, codes.AT}
 
 
@@ -146,7 +146,7 @@ def regex_replace(value: Any, pattern: str, replacement: str = "", count: int = 
         made = [piece if isinstance(piece, str) else found[piece[0]] or "" for piece in pieces]
         parts += [value[end : found.start()], *made]
         end, total = found.end(), total + sum(map(len, made))
-        if total > MAX_SIZE:
+        if total > MAX_SIZE or number > MAX_MEMBERS:
             raise too_large("the text")
         if number == count:
             break
@@ -159,7 +159,10 @@ def _pieces(replacement: str, regex: re.Pattern[str]) -> list[str | tuple[str | 
     end = 0
     for found in _GROUP.finditer(replacement):
         name = found["number"] or found["name"]
-        pieces += [replacement[end : found.start()], "\\" if name is None else (int(name) if name.isdigit() else name,)]
+        pieces += [
+            replacement[end : found.start()],
+            "\\" if name is None else (int(name) if name.isdigit() else name,),
+        ]
         end = found.end()
     groups = {0, *range(1, regex.groups + 1), *regex.groupindex}
     for piece in pieces:

@@ -134,7 +134,9 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def judge() -> jinja2.Environment:
     """Jinja with our filters, tests and functions, and nothing else of ours."""
     environment = _Judge(undefined=Missing, optimized=False)
-    environment.filters = {name: _guarded(name, function) for name, function in {**FILTERS, "default": default}.items()}
+    environment.filters = {
+        name: _guarded(name, function) for name, function in {**FILTERS, "default": default}.items()
+    }
     tests = {name: _guarded(name, function) for name, function in TESTS.items()}
     tests["defined"] = lambda value: not isinstance(value, StrictUndefined)
     tests["undefined"] = lambda value: isinstance(value, StrictUndefined)

@@ -63,7 +63,9 @@ METHODS = st.sampled_from(
      "keys()", "items()", "values()", "count('a')", "title()", "find('a')", "strip('a')", "endswith(',')", "upper()",
      "removeprefix('a')", "split(',', 1)", "index(1)"]
 )  # fmt: skip
-OPERATORS = st.sampled_from(["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or"])
+OPERATORS = st.sampled_from(
+    ["+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "and", "or"]
+)
 ACCESS = st.sampled_from([".a", "['a']", "[0]", "[-1]", "[1:]", "[:2]", "[::-1]", ".items", ".0", "['b']", ".name"])
 
 
