@@ -27,7 +27,7 @@ from engine.config.shapes import Schema, Shapes, base_schema, common
 
 _SHARED = {kind: frozenset(common_words) for kind, common_words in (
     ("sources", ("type", "connection", "key", "mode")),
-    ("lookups", ("type", "connection", "with")),
+    ("lookups", ("type", "connection", "with", "concurrency", "rate_limit", "timeout", "retry", "cache", "on_error")),
     ("sinks", ("type", "connection", "batch", "rate_limit", "concurrency", "order", "timeout", "retry")),
 )}  # fmt: skip
 
@@ -86,7 +86,20 @@ class Builder:
 
     def _lookup(self, name: str) -> LookupSpec:
         shared, settings = self._part("lookups", name)
-        return LookupSpec(name, shared["type"], settings, shared.get("with", {}))
+        rate, cache = shared.get("rate_limit"), shared.get("cache", {})
+        return LookupSpec(
+            name=name,
+            type=shared["type"],
+            settings=settings,
+            parameters=shared.get("with", {}),
+            account=shared.get("connection", name),
+            concurrency=shared.get("concurrency"),
+            rate_limit=RateLimit(**rate) if rate else None,
+            timeout=shared.get("timeout"),
+            retry=Retry(**shared.get("retry", {})),
+            on_error=shared.get("on_error", "reject") or "null",
+            **{f"cache_{word}": value for word, value in cache.items()},
+        )
 
     def _sink(self, name: str) -> SinkSpec:
         shared, settings = self._part("sinks", name)

@@ -183,6 +183,19 @@ def test_connections_fill_parts():
     assert pipeline.lookups["flags"].settings == {"token": Secret("t0ken"), "region": "south"}
 
 
+def test_lookups_have_their_pace_cache_and_patience():
+    plain, slow = good(
+        "lookups:\n  plain: {type: demo.ask, with: {who: x}}\n"
+        "  slow: {type: demo.ask, with: {who: x}, concurrency: 3, rate_limit: {requests: 5, per: 1m}, timeout: 2s,\n"
+        "    retry: {give_up_after: 1m}, cache: {size: 5, ttl: 10m}, on_error: null}"
+    ).lookups.values()
+    assert (plain.account, plain.cache_size, plain.cache_ttl, plain.on_error) == ("plain", 10_000, None, "reject")
+    assert (plain.concurrency, plain.rate_limit, plain.timeout, plain.retry) == (None, None, None, Retry())
+    assert (slow.cache_size, slow.cache_ttl, slow.on_error, slow.timeout) == (5, 600.0, "null", 2.0)
+    assert (slow.concurrency, slow.rate_limit, slow.retry) == (3, RateLimit(5, 60.0), Retry(give_up_after=60.0))
+    assert good("lookups: {a: {type: demo.ask, with: {who: x}, on_error: halt}}").lookups["a"].on_error == "halt"
+
+
 def test_a_mistake_in_a_connection_says_where_it_is_used():
     text = (
         'connections:\n  ab: {type: demo, token: "${TOKEN}", level: 99}\n'
