@@ -21,9 +21,10 @@ from engine.config.pipeline import (
     SinkSpec,
     SourceSpec,
 )
+from engine.config.references import Schema
 from engine.config.semantics import target_of
 from engine.config.settings import Conversion
-from engine.config.shapes import Schema, Shapes, base_schema, common
+from engine.config.shapes import Shapes, base_schema, common
 
 _SHARED = {kind: frozenset(common_words) for kind, common_words in (
     ("sources", ("type", "connection", "key", "mode")),

@@ -9,8 +9,9 @@ from itertools import islice
 from engine.config.explain import MAX_PROBLEMS, explain
 from engine.config.messages import nearest
 from engine.config.nodes import Node
+from engine.config.references import step_into
 from engine.config.semantics import check_lookups, check_mappings, check_names, check_tests, check_types
-from engine.config.shapes import KINDS, Shapes, base_schema, step_into
+from engine.config.shapes import KINDS, Shapes, base_schema
 from engine.config.units import FORMS, read_unit
 from engine.model import Problem
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from engine.config.messages import did_you_mean
 from engine.config.nodes import Entry, Node
-from engine.config.shapes import KINDS, BadSchema, Shapes, is_of
+from engine.config.references import BadSchema
+from engine.config.shapes import KINDS, Shapes, is_of
 from engine.config.variables import read_set
 from engine.model import Problem
 

@@ -9,8 +9,8 @@ from engine.config.explain import explain
 from engine.config.markup import is_expression, spans
 from engine.config.messages import did_you_mean, listed
 from engine.config.nodes import Node, Path
+from engine.config.references import Schema, step_into
 from engine.config.scalars import kind_of
-from engine.config.shapes import Schema, step_into
 from engine.model import Problem
 
 _TYPES: dict[str, Any] = {

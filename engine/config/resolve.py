@@ -8,9 +8,10 @@ from pathlib import Path
 
 from engine.config.nodes import Entry, Node, walk
 from engine.config.nodes import Path as NodePath
+from engine.config.references import Schema, step_into
 from engine.config.scalars import NotAScalar
 from engine.config.settings import read_secret_file, secret_file_trouble, secret_trouble
-from engine.config.shapes import KINDS, Schema, Shapes, step_into
+from engine.config.shapes import KINDS, Shapes
 from engine.config.variables import Trouble, is_whole, read_as_scalar, substitute
 from engine.model import Problem
 

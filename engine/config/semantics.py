@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from engine.config.messages import did_you_mean
 from engine.config.nodes import Node, Path, walk
 from engine.config.payloads import check_fields, check_markup
-from engine.config.shapes import KINDS, BadSchema, Shapes
+from engine.config.references import BadSchema
+from engine.config.shapes import KINDS, Shapes
 from engine.model import Problem
 
 _SEEN = "record item vars meta run omit skip reject coalesce record_id"
@@ -166,8 +167,7 @@ def check_types(root: Node, shapes: Shapes) -> Iterator[Problem]:
         node = root.get("connections", name, "type")
         if node is None or not isinstance(node.value, str) or node.unset or shapes.parts_of(node.value):
             continue
-        vendors = {part.partition(".")[0] for kind in KINDS for part in shapes.catalog.names(kind)}
-        hint = did_you_mean(node.value, sorted(vendor for vendor in vendors if shapes.parts_of(vendor)))
+        hint = did_you_mean(node.value, shapes.vendors())
         yield Problem(
             "unknown-type", f'there is no vendor "{node.value[:80]}"', ("connections", name, "type"), hint=hint
         )

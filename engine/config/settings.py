@@ -17,7 +17,7 @@ from typing import Any
 from engine.config.messages import printable
 from engine.config.nodes import Node
 from engine.config.nodes import Path as NodePath
-from engine.config.shapes import Schema, step_into
+from engine.config.references import Schema, step_into
 from engine.config.units import FORMS, read_unit
 from engine.config.variables import template
 from engine.model import Problem, Secret

@@ -9,10 +9,9 @@ from importlib.resources import files
 from typing import Any, Protocol
 
 from engine.config.nodes import Node, Path
+from engine.config.references import BadSchema, Schema, inline, step_into
 
-Schema = dict[str, Any]
 KINDS = {"sources": "source", "lookups": "lookup", "sinks": "sink"}
-_MAX_REFERENCES = 16
 
 
 class Catalog(Protocol):
@@ -21,10 +20,6 @@ class Catalog(Protocol):
     def names(self, kind: str) -> list[str]: ...
 
     def schema(self, kind: str, name: str) -> dict[str, Any]: ...
-
-
-class BadSchema(ValueError):
-    """A part's own schema cannot be used; the text says why."""
 
 
 @cache
@@ -52,46 +47,6 @@ def common(kind: str) -> Schema:
     return schema
 
 
-def inline(schema: Any, root: Schema, depth: int = 0) -> Any:
-    """The schema with its references to `#/…` replaced by what they name; raises `BadSchema` for others."""
-    if isinstance(schema, list):
-        return [inline(member, root, depth) for member in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$dynamicRef" in schema:
-        raise BadSchema("$dynamicRef is not supported")
-    target = schema.get("$ref")
-    if isinstance(target, str):
-        if depth > _MAX_REFERENCES:
-            raise BadSchema("its references have no end")
-        rest = {word: value for word, value in schema.items() if word != "$ref"}
-        return inline({**resolve(target, root), **rest}, root, depth + 1)
-    return {word: inline(value, root, depth) for word, value in schema.items()}
-
-
-def resolve(target: str, root: Schema) -> Schema:
-    """What `#/…` names within a schema; raises `BadSchema` for any other reference."""
-    found: Any = root
-    if target != "#" and not target.startswith("#/"):
-        raise BadSchema("only references within the schema are supported")
-    for step in target.split("/")[1:]:
-        found = found.get(step.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
-    if not isinstance(found, dict):
-        raise BadSchema(f"{target} names nothing")
-    return found
-
-
-def step_into(schema: Any, step: str | int) -> Schema:
-    """The schema of a member; an empty one where nothing is said."""
-    if not isinstance(schema, dict):
-        return {}
-    if isinstance(step, int):
-        found = schema.get("items")
-    else:
-        found = schema.get("properties", {}).get(step, schema.get("additionalProperties"))
-    return found if isinstance(found, dict) else {}
-
-
 class Shapes:
     """The schemas of one registry, composed when first asked for."""
 
@@ -105,6 +60,14 @@ class Shapes:
         if (kind, name) not in self._parts:
             self._parts[kind, name] = self._compose(kind, name)
         return self._parts[kind, name]
+
+    def is_usable(self, kind: str, name: str) -> bool:
+        """Can the schema that a part brings be used at all?"""
+        try:
+            self.part(kind, name)
+        except BadSchema:
+            return False
+        return True
 
     def _compose(self, kind: str, name: str) -> Schema:
         own, shared = self._own(kind, name), common(kind)
@@ -156,12 +119,13 @@ class Shapes:
 
     def parts_of(self, vendor: str) -> list[tuple[str, str]]:
         """Kind and name of every part of a vendor: `flagship`, `flagship.decide`, `lumidatum_report`."""
-        return [
-            (kind, name)
-            for kind in KINDS
-            for name in self.catalog.names(kind)
-            if is_of(name, vendor) and (kind != "sources" or name != "file") and name not in _ACCOUNTLESS
-        ]
+        names = ((kind, name) for kind in KINDS for name in self.catalog.names(kind) if is_of(name, vendor))
+        return [(kind, name) for kind, name in names if name not in _ACCOUNTLESS and self.is_usable(kind, name)]
+
+    def vendors(self) -> list[str]:
+        """Whose accounts a connection can be."""
+        names = {name.partition(".")[0] for kind in KINDS for name in self.catalog.names(kind)}
+        return sorted(name for name in names if self.parts_of(name))
 
     def at(self, root: Node, path: Path) -> Schema:
         """The schema of the value at a path of a file; an empty one where nothing is said."""
@@ -215,11 +179,11 @@ def composed_schema(catalog: Catalog) -> Schema:
     shapes = Shapes(catalog)
     schema["$defs"] = {name: _lenient(value) for name, value in schema["$defs"].items()}
     for kind, singular in KINDS.items():
-        names = catalog.names(kind)
+        names = [name for name in catalog.names(kind) if shapes.is_usable(kind, name)]
         for name in names:
             schema["$defs"][f"{kind}.{name}"] = _for_editors(shapes.part(kind, name))
         schema["$defs"][singular] = _dispatch(schema["$defs"][singular], kind, names)
-    vendors = sorted({name.partition(".")[0] for kind in KINDS for name in catalog.names(kind)} - {*_ACCOUNTLESS})
+    vendors = shapes.vendors()
     for vendor in vendors:
         schema["$defs"][f"connections.{vendor}"] = _for_editors(shapes.connection(vendor))
     schema["$defs"]["connection"] = _dispatch(schema["$defs"]["connection"], "connections", vendors)

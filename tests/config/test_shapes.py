@@ -212,3 +212,4 @@ def test_nothing_is_fetched_for_a_schema(schema, monkeypatch):
     loaded = parse(text + "\nsinks: {out: {type: strange, a: 1}}", "x.yaml", registry, environ=ENVIRON)
     assert "bad-schema" in [finding.code for finding in loaded.findings]
     assert loaded.pipeline is None
+    composed_schema(registry)
