@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from engine.plugin import Note, Payloads, Response, Unreadable, Verdict, again, dropped, rejected, unknown
-from engine.vendors.iterable_payloads import has_id
 
 Name = tuple[str, str]  # ("email", in lower case) or ("userId", exactly)
 
@@ -93,7 +92,7 @@ def refused(payloads: Payloads, reply: Response) -> Mapping[int, Verdict]:
         return {}
     if len(payloads) == 1:
         return _alone(answer)
-    return Reading(list(payloads), answer).verdicts()
+    return Reading([_decode_row(raw) for raw in payloads.raw], answer).verdicts()
 
 
 def plain(reply: Response) -> Mapping[int, Verdict]:
@@ -117,13 +116,29 @@ def _alone(answer: BulkAnswer) -> Mapping[int, Verdict]:
     return {} if stored else {0: UNCOUNTED}
 
 
+class Identifiers(msgspec.Struct, rename="camel"):
+    email: Any = None
+    user_id: Any = None
+
+
+class Row(Identifiers, rename="camel"):
+    """What is read of a payload: who and which, not the data."""
+
+    id: Any = None
+    event_name: Any = None
+    data_fields: Identifiers | None = None
+
+
+_decode_row = msgspec.json.Decoder(Row).decode
+
+
 class Reading:
     """One bulk answer about several payloads, matched to them."""
 
-    def __init__(self, rows: list[Any], answer: BulkAnswer) -> None:
+    def __init__(self, rows: list[Row], answer: BulkAnswer) -> None:
         self.rows, self.answer = rows, answer
-        self.own = _index(rows, lambda row: row)
-        self.asked_for = _index(rows, lambda row: row.get("dataFields"))
+        self.own = _index(rows)
+        self.asked_for = _index(row.data_fields for row in rows)
         self.found: dict[int, Verdict] = {}  # final
         self.doubtful: list[tuple[list[int], int]] = []  # rows of one name, and how many of them failed
 
@@ -154,8 +169,9 @@ class Reading:
                 rows = self._rows(kind, name)
                 if mentions < len(rows) and not alike:
                     self.doubtful.append((rows, mentions))
-                else:
-                    self.found = dict.fromkeys(rows, kind.verdict) | self.found
+                    continue
+                for row in rows:
+                    self.found.setdefault(row, kind.verdict)
         self._disallow()
 
     def _rows(self, kind: Kind, name: Name) -> list[int]:
@@ -167,7 +183,7 @@ class Reading:
     def _disallow(self) -> None:
         names = set(_texts(self.answer.disallowed_event_names))
         for index, row in enumerate(self.rows):
-            if names and row.get("eventName") in names:
+            if names and row.event_name in names:
                 self.found.setdefault(index, DISALLOWED)
 
     def _untouched(self, unsure: Mapping[int, str]) -> set[int]:
@@ -187,18 +203,18 @@ class Reading:
 
     def _once_more(self, row: int, code: str) -> Verdict:
         reason = "Iterable failed some of its batch without saying which"
-        if "eventName" in self.rows[row] and not has_id(self.rows[row]):
+        if self.rows[row].event_name and not self.rows[row].id:
             return unknown(code, f"{reason}; without an id, sending it again could double it")
         return again(code, reason)
 
 
-def _index(rows: list[Any], identified: Any) -> Mapping[Name, list[int]]:
+def _index(members: Iterable[Identifiers | None]) -> Mapping[Name, list[int]]:
     found: defaultdict[Name, list[int]] = defaultdict(list)
-    for index, row in enumerate(rows):
-        members = identified(row)
-        if isinstance(members, dict):
-            for name in _names([members.get("email")], [members.get("userId")]):
-                found[name].append(index)
+    for row, member in enumerate(members):
+        if member is not None and isinstance(member.email, str):
+            found["email", member.email.lower()].append(row)
+        if member is not None and isinstance(member.user_id, str):
+            found["userId", member.user_id].append(row)
     return found
 
 

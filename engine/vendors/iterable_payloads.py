@@ -93,12 +93,13 @@ def _encoded(members: Mapping[str, Any]) -> msgspec.Raw:
 
 def time_remarks(payloads: Payloads) -> Generator[Note, Response, None]:
     """A warning when a time looks like milliseconds: Iterable reads `createdAt` as seconds."""
-    for index, raw in enumerate(payloads.raw):
-        if LONG_TIME.search(raw):  # rare: only then is the payload decoded
-            at = payloads[index].get("createdAt")
-            if isinstance(at, int) and at > MILLISECONDS:
-                yield Note("time-in-milliseconds", f"createdAt is {at}, which Iterable reads as seconds")
-                return
+    if not LONG_TIME.search(b"".join(payloads.raw)):  # nearly always: nothing has to be decoded
+        return
+    for payload in payloads:
+        at = payload.get("createdAt")
+        if isinstance(at, int) and at > MILLISECONDS:
+            yield Note("time-in-milliseconds", f"createdAt is {at}, which Iterable reads as seconds")
+            return
 
 
 # --- what can be put right ---------------------------------------------------------------------------
