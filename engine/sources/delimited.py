@@ -11,7 +11,7 @@ from typing import Any
 from engine.plugin import InvalidPipeline, Position
 from engine.sources.blocks import Read, Spots
 from engine.sources.lines import FIRST, MOST_ROWS, Bad, LineReader, Parsed
-from engine.sources.walk import Dialect, Walk
+from engine.sources.walk import Dialect, Recount, Walk
 
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.I)  # Excel's first line
 OTHER_DELIMITERS = {";": "';'", "\t": "'\\t'", "|": "'|'"}
@@ -133,7 +133,7 @@ class Table(LineReader):
         return quick if quick is not None else self._careful(block, at)
 
     def _quick(self, block: bytes, at: Position) -> Parsed | None:
-        """A block in which every line is one record; None where one is not, or may not be."""
+        """A block of whole and good records; None where it is not, or may not be."""
         try:
             text = block.decode(self.encoding.name)
         except UnicodeDecodeError:
@@ -144,12 +144,14 @@ class Table(LineReader):
         lines = text.split(self.newline)
         if not lines[-1]:
             lines.pop()
+        if self._may_span_lines(text):
+            lines = [line + self.newline for line in lines]
         try:
             rows = list(csv.reader(lines, **self.dialect.csv))
         except csv.Error:
             return None
         if len(rows) != len(lines):
-            return None
+            return self._spanning(block, lines, rows, at)
         spots = Spots(block, self._newline, at.line, at.offset)
         bad = False
         if set(map(len, rows)) != {self.width}:
@@ -158,6 +160,20 @@ class Table(LineReader):
         elif self.layout.extra is not None:
             rows = [[*cells, []] for cells in rows]  # type: ignore[list-item]
         return Parsed(block, self._nulled(rows), bad, spots)
+
+    def _may_span_lines(self, text: str) -> bool:
+        quote, escape = self.layout.quote, self.layout.escape
+        return (quote is not None and quote in text) or (escape is not None and escape in text)
+
+    def _spanning(self, block: bytes, lines: list[str], rows: list[Any], at: Position) -> Parsed | None:
+        """A block of whole records, some of several lines."""
+        rows = [cells for cells in rows if cells]
+        if set(map(len, rows)) != {self.width}:
+            return None
+        if self.layout.extra is not None:
+            rows = [[*cells, []] for cells in rows]
+        starts = Recount(lines, self.dialect, block, self._newline, at)
+        return Parsed(block, self._nulled(rows), False, starts)
 
     def _careful(self, block: bytes, at: Position) -> Parsed:
         walk = Walk(self.blocks, block, self.encoding, self.dialect, MOST_ROWS)

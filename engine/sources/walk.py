@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
+from engine.plugin import Position
 from engine.sources.blocks import Blocks, chopped
 from engine.sources.lines import FIRST, Bad, Parsed
 from engine.sources.text import Encoding
@@ -24,6 +25,26 @@ class Dialect:
 
     csv: dict[str, Any]
     comment: str | None = None
+
+
+class Recount:
+    """Where records of several lines start: they are read once more when somebody asks."""
+
+    def __init__(self, lines: list[str], dialect: Dialect, block: bytes, newline: bytes, at: Position) -> None:
+        self._lines, self._dialect, self._at = lines, dialect, at
+        self._block, self._newline = block, newline
+        self._starts: list[tuple[int, int]] | None = None
+
+    def __call__(self, row: int) -> tuple[int, int]:
+        if self._starts is None:
+            lengths = map(len, chopped(self._block, self._newline))
+            offsets = list(accumulate(lengths, initial=self._at.offset))
+            reader, first, self._starts = csv.reader(self._lines, **self._dialect.csv), 0, []
+            for cells in reader:
+                if cells:
+                    self._starts.append((self._at.line + first, offsets[first]))
+                first = reader.line_num
+        return self._starts[row]
 
 
 class Walk:
