@@ -26,6 +26,12 @@ class Kind(NamedTuple):
     concerns: Literal["person", "row"]  # one mention speaks of all rows of that person, or of one row
     anywhere: bool  # the name may be a value asked for in `dataFields`, beside another row's own identifier
 
+    def says(self, name: Name) -> Verdict:
+        """The verdict with the identifier in it, unless that is somebody's who was erased."""
+        if self.verdict.outcome == "dropped":
+            return self.verdict
+        return self.verdict._replace(reason=f"{self.verdict.reason}: {name[0]} {name[1]!r}")
+
 
 KINDS = (  # the first that fits a row wins
     Kind("forgotten", dropped("forgotten", "Iterable has erased this person on request"), "person", False),
@@ -106,8 +112,8 @@ def plain(reply: Response) -> Mapping[int, Verdict]:
 def _alone(answer: BulkAnswer) -> Mapping[int, Verdict]:
     """Of one payload there can be no doubt: whatever is named is this one, in whatever spelling."""
     for kind in KINDS:
-        if answer.names(kind):
-            return {0: kind.verdict}
+        for name in answer.names(kind):
+            return {0: kind.says(name)}
     if _texts(answer.disallowed_event_names):
         return {0: DISALLOWED}
     if answer.fail_count:
@@ -171,7 +177,7 @@ class Reading:
                     self.doubtful.append((rows, mentions))
                     continue
                 for row in rows:
-                    self.found.setdefault(row, kind.verdict)
+                    self.found.setdefault(row, kind.says(name))
         self._disallow()
 
     def _rows(self, kind: Kind, name: Name) -> list[int]:

@@ -123,6 +123,16 @@ def test_the_gravest_reason_wins() -> None:
     assert codes == ["forgotten", "invalid-identifier", "not-found", "conflict", "invalid-data"]
 
 
+def test_a_reason_names_the_identifier_but_not_that_of_an_erased_person() -> None:
+    lists = {"conflictEmails": ["taken@x.test"], "forgottenEmails": ["b@x.test"]}
+    rows = [{"userId": "u1", "dataFields": {"email": "Taken@x.test"}}, B]
+    verdicts = refused(encoded(rows), answer(0, 2, failedUpdates=lists))
+    assert verdicts[0].reason == "an existing person at Iterable stands against this change: email 'taken@x.test'"
+    assert verdicts[1].reason == "Iterable has erased this person on request"
+    (alone,) = refused(encoded([A]), answer(0, 1, failedUpdates={"invalidUserIds": ["u "]})).values()
+    assert alone.reason == "Iterable refuses the form of this identifier: userId 'u '"
+
+
 def test_old_and_new_lists_are_one() -> None:
     reply = answer(1, 1, failedUpdates={"invalidEmails": ["a@x.test"]}, invalidEmails=["a@x.test"])
     assert read([A, B], reply) == {0: ("rejected", "invalid-identifier")}
