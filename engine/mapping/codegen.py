@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterator
 
 from jinja2 import nodes
 
-from engine.mapping.emit import ANY, Code, Emitter, decides
+from engine.mapping.codes import ANY, Code, decides
+from engine.mapping.emit_calls import Emitter
 from engine.mapping.reference import Shape
 from engine.mapping.repeats import repeated
 from engine.mapping.tree import Each, Expression, ListOf, Literal, MapOf, Text, Tree, expressions

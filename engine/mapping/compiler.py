@@ -15,7 +15,8 @@ from engine.config.pipeline import MappingSpec
 from engine.mapping import functions
 from engine.mapping.checks import RESERVED, Checker, Names, Seen
 from engine.mapping.codegen import generate
-from engine.mapping.emit import Code, Emitter
+from engine.mapping.codes import Code
+from engine.mapping.emit_calls import Emitter
 from engine.mapping.evaluate import Evaluator, Scope
 from engine.mapping.mapper import Fast, Mapper
 from engine.mapping.operators import get_field

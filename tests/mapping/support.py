@@ -59,7 +59,7 @@ def value_of(expression: Any, record: Mapping[str, Any] | None = None) -> Any:
     results.append(outcome(slow(mapper_of({"x": expression})), rows_of([record])))
     if all(cell is None or isinstance(cell, str) for cell in record.values()):
         columns = tuple(record)
-        found, problems = compiled({"x": expression}, columns)
+        found, _ = compiled({"x": expression}, columns)
         if found is not None:
             results.append(outcome(found, rows_of([list(record.values())], columns)))
     assert all(same(result, results[0]) for result in results), results
