@@ -116,7 +116,7 @@ def _bad_enum(error: Any, path: Path) -> Iterator[Problem]:
     allowed = [str(value) for value in error.validator_value if value is not None]
     shown = f' "{error.instance[:60]}"' if isinstance(error.instance, str) else f", and is {kind_of(error.instance)}"
     verb = "cannot be" if isinstance(error.instance, str) else f"must be one of {listed(allowed)}"
-    hint = did_you_mean(error.instance, allowed)
+    hint = did_you_mean(error.instance, allowed) if isinstance(error.instance, str) else ""
     yield Problem("bad-enum", f"{_name(path)} {verb}{shown}", path, hint=hint)
 
 
@@ -151,7 +151,8 @@ def _alternatives(error: Any, path: Path) -> Iterator[Problem]:
     if not nearer:
         yield Problem("wrong-type", f"{_name(path)} cannot be {kind_of(error.instance)}", path)
         return
-    branch = nearer[0].schema_path[0]
+    inside = [inner for inner in nearer if inner.path or inner.validator not in ("type", "enum", "const")]
+    branch = (inside or nearer)[0].schema_path[0]
     for inner in nearer:
         if inner.schema_path[0] == branch:
             yield from _problems(inner, base)
