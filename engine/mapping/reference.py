@@ -51,7 +51,8 @@ class Reference:
         self._name(self._late, scope)
         if self._each is None:
             return [self._one(scope, None)]
-        made = [self._element(scope, at, item) for at, item in enumerate(member_list(self._each(scope), "each"))]
+        members = guarded(lambda scope: member_list(self._each(scope), "each"), "each")(scope)  # type: ignore[misc]
+        made = [self._element(scope, at, item) for at, item in enumerate(members)]
         return [each for each in made if each is not None]
 
     def _name(self, lets: list[tuple[str, Closure]], scope: Scope) -> None:

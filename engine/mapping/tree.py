@@ -112,6 +112,10 @@ class Builder:
     def _entry(self, key: Any, value: Any, path: Path) -> Tree:
         if not isinstance(key, str):
             return self._wrong("bad-key", "keys of a payload are texts", path, on_key=True)
+        if key.startswith("$"):
+            return self._wrong(
+                "bad-key", f"{key} is not a word of the language; $each, $as and $value are", path, True
+            )
         if has_markup(key):
             message = "keys are literal: expressions in them are not evaluated"
             self._report(Problem("expression-in-key", message, path, on_key=True, warning=True))
