@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from engine.runtime.events import Progress
@@ -80,9 +81,11 @@ def progress_line(progress: Progress) -> str:
 ROWS = ("filtered", "failed", "payloads", "delivered", "dropped", "rejected", "unknown")
 
 
-def report_text(report: dict[str, Any], examples: Sequence[str] = ()) -> str:
-    """The run report for people. `examples` are the first dead letters, in short."""
-    lines = [_headline(report)]
+def report_text(
+    report: dict[str, Any], examples: Sequence[str] = (), *, sandbox: bool = False, file: Path | None = None
+) -> str:
+    """The run report for people. `examples` are the first dead letters, in short; `file` is the pipeline's."""
+    lines = [_headline(report, sandbox)]
     for name, source in report["sources"].items():
         bad = f", {source['malformed']:,} malformed" if source["malformed"] else ""
         lines.append(f"  read       {name}: {source['read']:,} rows{bad}")
@@ -99,9 +102,10 @@ def report_text(report: dict[str, Any], examples: Sequence[str] = ()) -> str:
               for text, times in report.get("warnings", {}).items()]  # fmt: skip
     if count := report["dead_letters"]["count"]:
         where, word = report["dead_letters"]["path"], "dead letter" if count == 1 else "dead letters"
-        lines.append(f"  refused    {count:,} {word}{f' in {where}' if where else ' there would be'}")
+        lines.append(f"  refused    {count:,} {word}{f' in {near(where)}' if where else ' there would be'}")
         lines += [f"             {example}" for example in examples]
         lines += ["             …"] if count > len(examples) > 0 else []
+        lines += [f"             why: engine dead show {near(file)}"] if file is not None and where else []
     if report.get("abandoned"):
         lines.append(f"  abandoned  {report['abandoned']:,} payloads were in flight; the next start sends them again")
     if "error" in report:
@@ -111,9 +115,16 @@ def report_text(report: dict[str, Any], examples: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def _headline(report: dict[str, Any]) -> str:
+def near(path: str | Path) -> str:
+    """A path as a person in the working directory would write it."""
+    path = Path(path).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _headline(report: dict[str, Any], sandbox: bool) -> str:
     delivered = sum(count["delivered"] for count in report["mappings"].values())
-    word = "would be delivered (dry run: nothing was sent)" if report.get("dry_run") else "delivered"
+    word = "delivered to the pretend vendors" if sandbox else "delivered"
+    word = "would be delivered (dry run: nothing was sent)" if report.get("dry_run") else word
     resumed = ", resumed" if report["resumed"] else ""
     return f"{report['pipeline']}: {report['status']}: {delivered:,} {word} in {report['seconds']:.1f} s{resumed}"
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def run_files(
             limit=limit, fresh=fresh, dry=dry_run, secrets=secrets, signals=True,
             transport=_transport(sandbox, faults, dry_run, secrets),
         )  # fmt: skip
-        code = _run_one(pipeline, registry, options, as_json, report, no_progress)
+        show = partial(report_text, sandbox=sandbox, file=pipeline.path)
+        code = _run_one(pipeline, registry, options, show, as_json, report, no_progress)
         worst = max(worst, code)
         if code == 130:
             break
@@ -48,8 +50,9 @@ def run_files(
 
 
 def _run_one(
-    pipeline: Pipeline, registry: Registry, options: Options, as_json: bool, path: Path | None, no_progress: bool
-) -> int:
+    pipeline: Pipeline, registry: Registry, options: Options, show: Callable[..., str], as_json: bool,
+    path: Path | None, no_progress: bool,
+) -> int:  # fmt: skip
     observer = _observer(no_progress)
     options.observer = observer
     mask = Masker(options.secrets)
@@ -59,7 +62,7 @@ def _run_one(
         observer.close()
         return _could_not_begin(pipeline, error, as_json, path, mask)
     observer.close()
-    stderr(mask(report_text(outcome.report, outcome.examples)))
+    stderr(mask(show(outcome.report, outcome.examples)))
     _publish(outcome.report, as_json, path, mask)
     return outcome.exit
 
