@@ -17,11 +17,12 @@ from engine.runtime.transport import Pretend
 from engine.sandbox.server import serve
 from engine.sandbox.world import World
 from tests.clients.running import GOLDEN, HERE, comparable, iterable_import
+from tests.clients.test_iterable_data_import import CASES
 from tests.sandbox.helpers import Standing
 
 pytestmark = pytest.mark.clients
 
-PIPELINES = sorted((HERE / "pipelines").glob("*.yaml"))
+PIPELINES = [HERE.parent / "golden" / "pipelines" / f"{case}.yaml" for case in CASES]
 
 
 def by_the_client(case: str, folder: Path) -> Any:
