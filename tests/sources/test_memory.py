@@ -55,18 +55,18 @@ def test_a_giant_line_of_json_is_skipped():
     assert peak < 8 * CAP
 
 
-def test_an_open_quote_before_100_mb_of_lines():
-    stream = Stream(b'a,b\n1,"', b"x,y\n" * 8, 100_000_000 // 20, b"5,6\n")
+def test_an_open_quote_before_many_lines():
+    stream = Stream(b'a,b\n1,"', b"x,y\n" * 8, 1_400_000, b"5,6\n")
     peak, read, malformed, last = peak_of(Table(stream.read, "a.csv", "utf-8", CAP, Layout(), ","))
     assert malformed == 1
     assert last.records[-1] == ["5", "6"]
-    assert read > 1_000_000
+    assert read > 300_000
     assert peak < 48 * CAP  # lines of four bytes, each an object of its own
 
 
 def test_many_rows():
     small, large = (
         peak_of(Table(Stream(b"a,b\n", b"1,2\n", size, b"").read, "a.csv", "utf-8", CAP, Layout(), ","))[0]
-        for size in (400_000, 4_000_000)
+        for size in (270_000, 1_400_000)
     )
     assert large < small * 1.2

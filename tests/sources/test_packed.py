@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import gzip
 import sys
+import tempfile
 import tracemalloc
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from engine.errors import InvalidPipeline, Refused
+from engine.errors import EngineError, InvalidPipeline, Refused
 from tests.sources.helpers import PACK, batches, records, source
 
 ROWS = [[str(n), "x" * (n % 50)] for n in range(20_000)]
@@ -88,11 +92,11 @@ def test_something_behind_the_end_is_refused_and_zeros_are_not(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_bomb_is_read_in_little_memory(tmp_path, kind):
-    bomb = PACK[kind](b"a,b\n" + b"1,2\n" * 5_000_000)  # 20 MB
+    bomb = PACK[kind](b"a,b\n" + b"1,2\n" * 4_000_000)  # 16 MB
     read = source(tmp_path, bomb)
     [name] = read.partitions()
     tracemalloc.start()
-    count = sum(len(rows) for rows, _ in zip(read.read(name, None), range(1000), strict=False))
+    count = sum(len(rows) for rows, _ in zip(read.read(name, None), range(600), strict=False))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert count > 100_000
@@ -125,3 +129,17 @@ def test_a_missing_library_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(InvalidPipeline, match=r"engine\[zstd\]"):
         records(source(tmp_path, PACK["zst"](TEXT)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(kind=st.sampled_from(KINDS), data=st.data())
+def test_any_damage_gives_rows_or_one_of_our_errors(kind, data):
+    packed = bytearray(PACK[kind](TEXT[:3000]))
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(packed) - 1))
+        packed[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            records(source(Path(folder), bytes(packed)))
+        except EngineError as error:
+            assert str(error)
