@@ -46,6 +46,8 @@ def explain_syntax(text: str, error: yaml.YAMLError, quoted: tuple[int, int]) ->
         related = (quoted[1] - 1, "it is closed only here")
         message = "the quote that opens here runs into other text"
         return Flaw("bad-yaml", message, quoted[0], quoted[0] + 1, "close it", related)
+    if "expected ':'" in problem:
+        return Flaw("bad-yaml", "a key without `:` after it", opened, opened + 1, "write `key: value`")
     failed = (at, "reading failed here")
     if "end of stream" in problem:
         return Flaw(

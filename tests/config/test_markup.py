@@ -2,7 +2,7 @@
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.markup import has_markup, is_expression, spans
@@ -46,6 +46,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=6).map("".join))
 def test_jinja_agrees(text):
     tokens = list(jinja2.Environment(autoescape=True).lex(text))

@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.offsets import offsets
@@ -55,6 +55,7 @@ def test_indentation_within_a_literal_is_exact():
     assert [text[offset] for offset in found[at - 4 : at + 2]] == [" ", " ", " ", " ", "{", "%"]
 
 
+@settings(deadline=None)
 @given(
     st.text(alphabet="ab{}% '\"\\\n\té😀:#", min_size=1, max_size=60),
     st.sampled_from(["'", '"', "|", ">"]),

@@ -2,7 +2,7 @@
 
 import jinja2
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.nodes import Node
@@ -102,6 +102,7 @@ def test_what_is_brought_in_is_never_an_expression(value, around):
 PIECES = st.sampled_from(["${V}", "{", "}", "%", "#", "x", "'", '"', "{{ record.id }}", "\\", " "])
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=7), st.text(alphabet="{}%#'\"\\ a\n", max_size=6))
 def test_no_value_completes_an_expression(pieces, value):
     """A template and its values: what Jinja sees are the author's own expressions and constants."""
