@@ -63,6 +63,11 @@ class Recall:
     """Yielded by a conversation: answered with the bytes remembered under `key`, or None."""
 
     key: str
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Yielded by a conversation: answered with the time, in seconds since the epoch."""
+
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,9 @@ class Remember:
 
 
 Verdicts = Mapping[int, Verdict]
-Step = Request | Note | Recall | Remember
+Step = Request | Note | Now | Recall | Remember
+LATER: Any = object()
+"""What a lookup's `at_once` gives where only a conversation can tell."""
 Conversation = Generator[Step, Any, "Verdicts | None"]
 Question = Generator[Step, Any, Any]
 
@@ -152,6 +159,7 @@ def action(**facts: Any) -> Callable[[Callable[..., Conversation]], Callable[...
 
     return mark
 
+    usual_records: int | None = None  # of a request where the pipeline's `batch` says nothing; None: `max_records`
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
@@ -182,6 +190,8 @@ def lookup(**facts: Any) -> Callable[[Callable[..., Question]], Callable[..., Qu
 class Vendor:
     """A vendor's account. Subclasses take their settings as keyword arguments of `__init__`.
 
+    timeout: float | None = None  # seconds of a request where the pipeline says nothing; None: the engine's own
+    at_once: str | None = None  # a function, asked first once prepared: the same parameters → the value, or `LATER`
     `base_url` is the address that paths follow, without a final slash. A constructor may raise `InvalidPipeline`.
     """
 

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from engine.errors import EngineError, Halt, NotNow, Split, TurnedAway
 from engine.model import Request, Response, Verdict
-from engine.plugin import Note, Recall, Remember
+from engine.plugin import Note, Now, Recall, Remember
 from engine.runtime.books import Exchange
 from engine.runtime.clock import Clock
 from engine.runtime.retry import RETRY_AFTER_CAP, backoff, retry_after
@@ -123,9 +123,11 @@ class Courier:
     def _heard(self, talk: Talk, said: Any) -> Request:
         """The next request; what is said before it is done on the way."""
         while not isinstance(said, Request):
-            answer = None
+            answer: Any = None
             if isinstance(said, Note):
                 self._note(f"{talk.account.name}: {said.code}: {said.text}")
+            elif isinstance(said, Now):
+                answer = self._clock.time()
             elif isinstance(said, Recall):
                 answer = self._memory.recall(said.key)
             elif isinstance(said, Remember):

@@ -18,7 +18,7 @@ from engine.config.pipeline import LookupSpec, Retry
 from engine.errors import Halt, RecordError
 from engine.mapping.compiler import Context, Valuer, compile_value
 from engine.model import Failure, Problem, Request, Rows, WireRequest
-from engine.plugin import Lookup, Vendor
+from engine.plugin import LATER, Lookup, Vendor
 from engine.runtime.clock import Clock
 from engine.runtime.counts import SinkCounts
 from engine.runtime.courier import Courier
@@ -100,11 +100,14 @@ class Asker:
         self._preparing = False
         self._refresh_at: float | None = None
         self._method = plan.lookup.method.__get__(plan.vendor)
+        self._at_once = getattr(plan.vendor, plan.lookup.at_once) if plan.lookup.at_once else None
 
     def ask(self, parameters: Any, done: Answered) -> None:
         """`done` is given the value, or a `Failure`; perhaps at once."""
         if isinstance(parameters, Failure):
             done(parameters)
+            return
+        if self._at_once is not None and self._prepared and self._answered_at_once(parameters, done):
             return
         question = msgspec.json.encode(parameters, order="sorted")
         known, answer = self._cache.get(question, self._clock.now())
@@ -116,6 +119,18 @@ class Asker:
             self._under_way[question] = [done]
             self._waiting.append((question, parameters))
             self._go_on()
+
+    def _answered_at_once(self, parameters: Any, done: Answered) -> bool:
+        """What the vendor can tell without a conversation goes past the cache and the window."""
+        if self._refresh_at is not None and self._clock.now() >= self._refresh_at:
+            self._go_on()
+        if not self.plan.check.accepts(parameters):
+            return False
+        value = self._at_once(**parameters)  # type: ignore[misc]
+        if value is LATER:
+            return False
+        done(self._judged(value))
+        return True
 
     def _go_on(self) -> None:
         """Asks while there is room. An answer given at once comes back here: it must not begin a second loop."""

@@ -207,7 +207,7 @@ def _lookup(
     schema = registry.schema("lookups", spec.type)
     return LookupPlan(
         spec.name, spec, vendor, lookup, Check(payload_schema(schema, "with")), bucket, context, SinkCounts(),
-        spec.retry, spec.timeout or DEFAULT_TIMEOUT,
+        spec.retry, spec.timeout or lookup.timeout or DEFAULT_TIMEOUT,
     )  # fmt: skip
 
 
@@ -235,7 +235,7 @@ def _vendor_action(
     return SinkAction(
         name=action.name,
         check=Check(payload_schema(schema, action.name)),
-        max_records=min(spec.batch.max_records or action.max_records, action.max_records),
+        max_records=min(spec.batch.max_records or action.usual_records or action.max_records, action.max_records),
         max_bytes=min(spec.batch.max_bytes or DEFAULT_MAX_BYTES, action.max_bytes or DEFAULT_MAX_BYTES),
         bucket=bucket,
         method=action.method.__get__(vendor),
