@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.plugin import Response, Secret, WireRequest
+from engine.sandbox.bodies import whole
 from engine.sandbox.iterable_fields import Fields, Trial, too_long
 from engine.sandbox.iterable_people import Failed, People
 from engine.sandbox.iterable_reports import Refused, Report, answer, plainly
@@ -105,7 +106,7 @@ class PretendIterable:
         if len(request.body) > MOST_BYTES:
             raise Refused(413, "BatchTooLarge", "Request entity too large")
         shape, work = self._routes[request.method, path]
-        return work(self._read(request.body, shape, path))
+        return work(self._read(whole(request), shape, path))
 
     def _check_key(self, request: WireRequest, path: str) -> None:
         given = {name.lower().replace("_", "-"): value for name, value in request.headers.items()}

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.plugin import Response, WireRequest
+from engine.sandbox.bodies import whole
 from engine.sandbox.faults import Fault, fault, in_process
 from engine.sandbox.iterable import PretendIterable
 
@@ -107,7 +108,7 @@ class World:
         def work() -> Response:
             response = self.vendors[name].handle(request)
             if 200 <= response.status < 300:
-                self.received.append(Received(name, request.method, path, request.body))
+                self.received.append(Received(name, request.method, path, whole(request)))
             return response
 
         answering: Callable[[], Response] = work
