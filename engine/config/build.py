@@ -33,6 +33,9 @@ _SHARED = {kind: frozenset(common_words) for kind, common_words in (
 )}  # fmt: skip
 
 
+MANY = 1 << 31  # payloads: the vendor's own limit is lower
+
+
 class Builder:
     """Builds the pipeline of a tree without errors; the conversion collects what units cannot be read."""
 
@@ -110,7 +113,7 @@ class Builder:
             type=shared["type"],
             settings=settings,
             account=shared.get("connection", name),
-            batch=Batching(**shared.get("batch", {})),
+            batch=_batching(shared.get("batch", {})),
             rate_limit=RateLimit(**rate) if rate else None,
             concurrency=shared.get("concurrency"),
             order=shared.get("order"),
@@ -130,6 +133,13 @@ class Builder:
         }
         source = node.get("from")
         return MappingSpec(name, source.value if source else "", sink, action, words.pop("fields", None), **words)
+
+
+def _batching(said: Any) -> Batching:
+    """`true`: as many payloads as the vendor takes, whatever is usual."""
+    if isinstance(said, bool):
+        return Batching(max_records=MANY) if said else Batching()
+    return Batching(**said)
 
 
 def _dead_letters(settings: Mapping[str, Any], default: Path) -> DeadLetters:
