@@ -67,6 +67,8 @@ class _Writer:
         self.line("for i, row in pairs:", 1)
         if shape.each is not None:
             self.line("n = len(payloads)")
+        if any("walked)" in line for line in body):
+            self.line("walked = [0]")
         self._unpack(body)
         for at, _ in enumerate(lookups):
             self.line(f"l{at} = lookup{at}[i]")
@@ -148,7 +150,7 @@ class _Writer:
         assert shape.each is not None
         each = self._optional(shape.each)
         self.emitter.locals["item"] = Code("item")
-        self.line(f"for j, item in enumerate(_members({each.text}, 'each')):", 1)
+        self.line(f"for j, item in enumerate(_members({each.text}, 'each', walked)):", 1)
         self.line("try:", 1)
         self._payload(shape)
         self.depth -= 1
@@ -250,7 +252,7 @@ class _Writer:
         members, name = self._optional(tree.members), emitter.temp()
         before = emitter.locals.get(tree.name)
         local = self._open("[]")
-        self.line(f"for {name} in _members({members.text}, '$each'):", 1)
+        self.line(f"for {name} in _members({members.text}, '$each', walked):", 1)
         emitter.locals[tree.name] = Code(name)
         self._put(tree.value, f"{local}.append(", ")")
         self.depth -= 1

@@ -13,6 +13,9 @@ from engine.mapping.tree import Each, Expression, ListOf, Literal, MapOf, Path, 
 from engine.mapping.values import MAX_MEMBERS, OMIT, Skip, demand, kind, too_large
 
 
+WALKED = "$walked"  # in a scope; no name of the language
+
+
 class Made(NamedTuple):
     """One payload of a record."""
 
@@ -45,13 +48,14 @@ class Reference:
         self._root, self._any_root = self._value(shape.root), shape.any_root
 
     def __call__(self, scope: Scope) -> Sequence[Made]:
+        scope[WALKED] = [0]
         self._name(self._early, scope)
         if self._when is not None and not self._when(scope):
             raise Skip("when")
         self._name(self._late, scope)
         if self._each is None:
             return [self._one(scope, None)]
-        members = guarded(lambda scope: member_list(self._each(scope), "each"), "each")(scope)  # type: ignore[misc]
+        members = guarded(lambda scope: member_list(self._each(scope), "each", scope[WALKED]), "each")(scope)  # type: ignore[misc]
         made = [self._element(scope, at, item) for at, item in enumerate(members)]
         return [each for each in made if each is not None]
 
@@ -112,7 +116,7 @@ class Reference:
         )
 
         def each(scope: Scope) -> list[Any]:
-            listed = guarded(lambda scope: member_list(members(scope), "$each"), field)(scope)
+            listed = guarded(lambda scope: member_list(members(scope), "$each", scope[WALKED]), field)(scope)
             inner = dict(scope)
             result = []
             for member in listed:
@@ -134,11 +138,12 @@ def field_name(path: Path, prefix: int) -> str:
     return ".".join(rest[1:] if rest[:1] == ["fields"] else rest)
 
 
-def member_list(value: Any, what: str) -> list[Any]:
-    """A list to go through."""
+def member_list(value: Any, what: str, walked: list[int]) -> list[Any]:
+    """A list to go through. `walked` counts the members that a record has had walked so far, and is bounded."""
     if demand(value).__class__ is not list:
         hint = "; write `| default([], true)` for none" if value is None else ""
         raise RecordError("bad-type", f"{what} needs a list, not {kind(value)}{hint}")
-    if len(value) > MAX_MEMBERS:
-        raise too_large("the list")
+    walked[0] += len(value)
+    if walked[0] > MAX_MEMBERS:
+        raise too_large("the list, or all lists inside one another,")
     return value  # type: ignore[no-any-return]

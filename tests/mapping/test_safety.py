@@ -320,3 +320,14 @@ def test_a_value_of_another_room_is_as_safe() -> None:
     assert values is not None
     assert values(rows_of([HOSTILE]))[0].code == "too-large"
     assert len(HOSTILE["s"]) * 4 > MAX_SIZE
+
+
+def test_lists_inside_one_another_are_bounded_together() -> None:
+    inner = {"$each": "{{ record.l }}", "$as": "b", "$value": "{{ b }}"}
+    mapper, _ = compiled({"x": {"$each": "{{ record.l }}", "$as": "a", "$value": {"y": inner}}})
+    assert mapper is not None
+    started = time.process_time()
+    result = mapper(rows_of([{"l": [1] * 5000}, {"l": [1] * 50}]))
+    assert [(at, failure.code, failure.field) for at, failure in result.failed] == [(0, "too-large", "x.y")]
+    assert len(result.payloads[0]["x"]) == 50
+    assert time.process_time() - started < 2
