@@ -25,9 +25,12 @@ MAX_PROBLEMS = 200
 """More of them from one part, or of one kind, are not looked for."""
 
 
-def explain(schema: dict[str, Any], data: Any, base: Path = ()) -> list[Problem]:
-    """Every problem of a value, with paths from the document's root; `base` is the value's own path."""
-    if _fits(schema, data):
+def explain(schema: dict[str, Any], data: Any, base: Path = (), known: dict[int, Any] | None = None) -> list[Problem]:
+    """Every problem of a value, with paths from the document's root; `base` is the value's own path.
+
+    `known` keeps compiled validators by the identity of schemas that outlive it.
+    """
+    if _fits(schema, data, {} if known is None else known):
         return []
     from jsonschema import Draft202012Validator
     from referencing import Registry
@@ -41,11 +44,13 @@ def explain(schema: dict[str, Any], data: Any, base: Path = ()) -> list[Problem]
         return [Problem("bad-schema", reason, base, hint="mend the plugin")]
 
 
-def _fits(schema: dict[str, Any], data: Any) -> bool:
+def _fits(schema: dict[str, Any], data: Any, known: dict[int, Any]) -> bool:
     import jsonschema_rs
 
     try:
-        return jsonschema_rs.Draft202012Validator(schema).is_valid(data)
+        if id(schema) not in known:
+            known[id(schema)] = jsonschema_rs.Draft202012Validator(schema)
+        return bool(known[id(schema)].is_valid(data))
     except Exception:  # a value or pattern beyond it: the slow way decides
         return False
 

@@ -60,7 +60,7 @@ def _data(root: Node) -> dict[str, object]:
 
 def _part(root: Node, kind: str, name: str, node: Node, shapes: Shapes) -> Iterator[Problem]:
     schema = shapes.of_part(root, kind, name)
-    for problem in explain(schema, node.data(), (kind, name)):
+    for problem in explain(schema, node.data(), (kind, name), shapes.validators):
         word = problem.path[2] if len(problem.path) > 2 else ""
         if problem.code == "unknown-key" and len(problem.path) == 3:
             _hide_mistyped_secret(node, str(word), schema["properties"])

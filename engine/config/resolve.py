@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.config.explain import MAX_PROBLEMS
 from engine.config.nodes import Entry, Node, walk
 from engine.config.nodes import Path as NodePath
 from engine.config.references import Schema, step_into
@@ -51,6 +52,11 @@ class Resolver:
                 self._secrets(node, schema, (kind, name))
         return self.problems
 
+    def _tell(self, problem: Problem) -> None:
+        """Keeps a problem; of thousands of one severity the first will do."""
+        if sum(known.warning == problem.warning for known in self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+
     # --- ${X} -------------------------------------------------------------------------------------------------
 
     def _variables(self) -> None:
@@ -80,7 +86,7 @@ class Resolver:
             node.value, node.unset = STAND_IN, True
             return
         warning = trouble.unset and secret and not self.around.sending
-        self.problems.append(
+        self._tell(
             Problem(
                 trouble.code, trouble.message, path, trouble.at, trouble.length, hint=trouble.hint, warning=warning
             )
@@ -95,7 +101,7 @@ class Resolver:
             try:
                 read_as_scalar(node)
             except NotAScalar as error:
-                self.problems.append(Problem("bad-number", str(error), path, 0))
+                self._tell(Problem("bad-number", str(error), path, 0))
 
     # --- secrets ----------------------------------------------------------------------------------------------
 
@@ -129,11 +135,11 @@ class Resolver:
         self._remember(node.value)
         trouble = secret_trouble(node.value)
         if trouble:
-            self.problems.append(Problem("bad-secret", f"the secret {trouble}", path))
+            self._tell(Problem("bad-secret", f"the secret {trouble}", path))
         elif literal:
             hint = f"write ${{{str(path[-1]).upper()}}} or {{secret_file: path}}"
             message = "a secret is written into the file"
-            self.problems.append(Problem("literal-secret", message, path, hint=hint, warning=True))
+            self._tell(Problem("literal-secret", message, path, hint=hint, warning=True))
 
     def _remember(self, value: str) -> None:
         if value.strip():
@@ -144,9 +150,7 @@ class Resolver:
         word = node.get("secret_file")
         stand_in = Node("scalar", node.start, node.end, "file", value=STAND_IN, unset=True)
         if word is None or not isinstance(word.value, str) or not word.value or len(node.entries) > 1:
-            self.problems.append(
-                Problem("wrong-type", "a secret file is named by a path", path, hint="{secret_file: path}")
-            )
+            self._tell(Problem("wrong-type", "a secret file is named by a path", path, hint="{secret_file: path}"))
             return stand_in
         if word.unset or self.around.sandbox:
             return stand_in
@@ -157,7 +161,7 @@ class Resolver:
             value, trouble = read_secret_file(place)
         if trouble:
             warning = not self.around.sending
-            self.problems.append(Problem("unreadable-secret", trouble, path, warning=warning))
+            self._tell(Problem("unreadable-secret", trouble, path, warning=warning))
             return stand_in
         if not self.around.sending:
             return stand_in

@@ -54,6 +54,9 @@ class Shapes:
         self.catalog = catalog
         self._parts: dict[tuple[str, str], Schema] = {}
         self._accounts: dict[str, Schema] = {}
+        self._untyped: Schema = {"required": ["type"], "properties": {"type": {"type": "string"}}}
+        self.validators: dict[int, Any] = {}
+        """Compiled validators of the schemas that are kept here."""
 
     def part(self, kind: str, name: str) -> Schema:
         """The closed schema of a part: what all of its kind take, and its own settings."""
@@ -143,12 +146,12 @@ class Shapes:
         word = node.value if node else None
         try:
             if kind == "connections":
-                return self.connection(word) if isinstance(word, str) else {}
+                return self.connection(word) if isinstance(word, str) else self._untyped
             if isinstance(word, str) and word in self.catalog.names(kind):
                 return self.part(kind, word)
         except BadSchema:
             pass
-        return common(kind) if kind in KINDS else {}
+        return common(kind) if kind in KINDS else self._untyped
 
     def is_template(self, root: Node, path: Path) -> bool:
         """Is the value at this path read as an expression?"""

@@ -184,12 +184,18 @@ def test_connections_fill_parts():
 
 
 def test_batches_as_large_as_the_vendor_takes():
-    large, usual = good(
-        'sinks: {out: {type: stdout}, a: {type: demo, token: "${TOKEN}", batch: true}, '
-        'b: {type: demo, token: "${TOKEN}", batch: false}}'
-    ).sinks["a"], Batching()
+    large, usual = (
+        good(
+            'sinks: {out: {type: stdout}, a: {type: demo, token: "${TOKEN}", batch: true}, '
+            'b: {type: demo, token: "${TOKEN}", batch: false}}'
+        ).sinks["a"],
+        Batching(),
+    )
     assert large.batch.max_records is not None and large.batch.max_records > 1_000_000
-    assert good('sinks: {out: {type: stdout}, b: {type: demo, token: "${TOKEN}", batch: false}}').sinks["b"].batch == usual
+    assert (
+        good('sinks: {out: {type: stdout}, b: {type: demo, token: "${TOKEN}", batch: false}}').sinks["b"].batch
+        == usual
+    )
 
 
 def test_lookups_have_their_pace_cache_and_patience():
