@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, overload
 
 import msgspec
 
-from engine.errors import Unreadable
+from engine.errors import Halt, Unreadable
 
 MASK = "•••"
 
@@ -77,6 +77,7 @@ class Rows:
     locate: Callable[[int], tuple[int, int]]
     malformed: list[Malformed] = field(default_factory=list)
     numbers: list[int] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what the source tells of all of them, for `meta`
 
     def __len__(self) -> int:
         """How many rows, malformed ones included."""
@@ -95,6 +96,7 @@ class Rows:
             self.file, self.start, end, self.columns, self.records[: len(kept)], self.locate,
             [bad for bad in self.malformed if bad.row < rows],
             None if self.numbers is None else self.numbers[: len(kept)],
+            self.extra,
         )  # fmt: skip
 
     def record(self, index: int) -> dict[str, Any]:
@@ -105,7 +107,7 @@ class Rows:
     def meta(self, index: int) -> dict[str, Any]:
         """What expressions see as `meta`, less `source`."""
         line, offset = self.locate(self.row(index))
-        return {"file": self.file, "line": line, "offset": offset}
+        return {"file": self.file, "line": line, "offset": offset, **self.extra}
 
 
 # --- what a mapping gives ---------------------------------------------------------------------------
@@ -159,16 +161,26 @@ class Problem:
 class Payloads(Sequence[Any]):
     """The payloads of one batch: each is encoded once, and decoded again only when somebody looks at it.
 
-    Put into a request's body it is written as a JSON array of the encoded payloads.
+    Put into a request's body it is written as a JSON array of the encoded payloads. `bodies` are their bytes.
     """
 
-    __slots__ = ("raw",)
+    __slots__ = ("bodies",)
 
-    def __init__(self, raw: Sequence[msgspec.Raw]) -> None:
-        self.raw = raw
+    def __init__(self, bodies: Sequence[bytes | msgspec.Raw]) -> None:
+        self.bodies = bodies
+
+    @property
+    def raw(self) -> list[msgspec.Raw]:
+        """The encoded payloads as values that a request's body may hold anywhere."""
+        return [body if isinstance(body, msgspec.Raw) else msgspec.Raw(body) for body in self.bodies]
+
+    @property
+    def array(self) -> msgspec.Raw:
+        """All of them as one encoded JSON array."""
+        return msgspec.Raw(b"[" + b",".join(self.bodies) + b"]")
 
     def __len__(self) -> int:
-        return len(self.raw)
+        return len(self.bodies)
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -176,11 +188,49 @@ class Payloads(Sequence[Any]):
     def __getitem__(self, index: slice) -> Payloads: ...
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
-            return Payloads(self.raw[index])
-        return msgspec.json.decode(self.raw[index])
+            return Payloads(self.bodies[index])
+        return msgspec.json.decode(self.bodies[index])
 
     def __iter__(self) -> Iterator[Any]:
-        return map(msgspec.json.decode, self.raw)
+        return map(msgspec.json.decode, self.bodies)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is never held in memory: the first `size` bytes of a file, between two short texts."""
+
+    path: str
+    size: int
+    head: bytes = b""
+    tail: bytes = b""
+
+    def __len__(self) -> int:
+        return len(self.head) + self.size + len(self.tail)
+
+    def chunks(self, length: int = 1 << 20) -> Iterator[bytes]:
+        """The body in pieces; exactly `len(self)` bytes, or `Halt` where the file has become shorter."""
+        if self.head:
+            yield self.head
+        left = self.size
+        try:
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - pathlib is no part of this module
+                while left and (piece := file.read(min(length, left))):
+                    left -= len(piece)
+                    yield piece
+        except OSError as error:
+            raise Halt(f"it cannot be read: {error.strerror}", where=self.path, code="upload") from error
+        if left:
+            raise Halt(f"it became {left} bytes shorter while it was sent", where=self.path, code="upload")
+        if self.tail:
+            yield self.tail
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where an answer's body goes: a part file. What an earlier attempt left in it is gone on with, if the vendor
+    still has the same bytes; what is there when the answer is given is whole."""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +241,9 @@ class Request:
     only where the address has the vendor's own origin. `json` is any JSON value (or holds `Payloads`); None: no body.
     `timeout` (seconds, whole exchange) overrides the account's. An impatient request is not sent again when it gets
     no usable answer: the `NotNow` is thrown into the conversation, which may catch it and go on.
+
+    `body` stands for `json` where a body is no JSON value: bytes, or a `Stream` of any size. With `into`, an answer of
+    success is written to that file as it comes in; `Response.body` is then empty.
     """
 
     method: str
@@ -200,6 +253,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
     patient: bool = True
+    body: bytes | Stream | None = None
+    into: Landing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +264,8 @@ class WireRequest:
     method: str
     url: str
     headers: Mapping[str, str | Secret]
-    body: bytes
+    body: bytes | Stream
+    into: Landing | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,11 @@ opens a socket, sleeps, retries, counts or logs. What it returns names only the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, ClassVar, Protocol
+from urllib.parse import urlsplit
 
 from engine.errors import (
     EngineError,
@@ -31,6 +33,7 @@ from engine.errors import (
 )
 from engine.model import (
     Failure,
+    Landing,
     Malformed,
     Payloads,
     Position,
@@ -38,15 +41,18 @@ from engine.model import (
     Response,
     Rows,
     Secret,
+    Stream,
     Verdict,
     WireRequest,
 )
 
 __all__ = [
-    "Action", "Conversation", "EngineError", "Failure", "Halt", "InvalidPipeline", "Lookup", "Malformed", "NoAnswer",
-    "NotNow", "Note", "Payloads", "Position", "Question", "Recall", "RecordError", "Refused", "Remember", "Request",
-    "Response", "Rows", "Secret", "Source", "Split", "TurnedAway", "Unreadable", "Vendor", "Verdict", "WireRequest",
-    "Writer", "action", "again", "delete", "dropped", "get", "lookup", "patch", "post", "put", "rejected", "unknown",
+    "LATER", "Action", "Conversation", "Download", "EngineError", "Failure", "Fetched", "Halt", "InvalidPipeline",
+    "Landing", "Lookup", "Malformed", "NoAnswer", "NotNow", "Note", "Now", "Payloads", "Position", "Question", "Reader",
+    "Reading", "Recall", "RecordError", "Records", "Refused", "Remember", "Request", "Response", "Rows", "Secret",
+    "Source", "Split", "Spooled", "Stream", "Table", "TurnedAway", "Unreadable", "Vendor", "Verdict", "WireRequest",
+    "Writer", "action", "again", "delete", "dropped", "form", "get", "lookup", "origin", "patch", "post", "put", "reader",
+    "rejected", "unknown",
 ]  # fmt: skip
 
 
@@ -59,15 +65,15 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """Yielded by a conversation: answered with the bytes remembered under `key`, or None."""
-
-    key: str
-@dataclass(frozen=True, slots=True)
 class Now:
     """Yielded by a conversation: answered with the time, in seconds since the epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Yielded by a conversation: answered with the bytes remembered under `key`, or None."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +84,58 @@ class Remember:
     value: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that was downloaded. `size` is in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Yielded by a reader: streams an address into a file; answered with a `Fetched`.
+
+    `name` says what it is: an unfinished download of the same name is gone on with. `save_to` keeps the file under
+    that path, where it replaces another at once when it is whole; else it goes when the run is over.
+    """
+
+    url: str
+    name: str
+    save_to: str = ""
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Yielded by a reader: the rows of a fetched file are records. `name` is the partition's.
+
+    `format` and `settings` are those of the `file` source; `extra` is what expressions see in `meta`.
+    """
+
+    name: str
+    file: Fetched
+    format: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Yielded by a reader, as often as it likes: these are records of the partition `name`."""
+
+    name: str
+    records: Sequence[Mapping[str, Any]]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 Verdicts = Mapping[int, Verdict]
 Step = Request | Note | Now | Recall | Remember
 LATER: Any = object()
 """What a lookup's `at_once` gives where only a conversation can tell."""
 Conversation = Generator[Step, Any, "Verdicts | None"]
 Question = Generator[Step, Any, Any]
+Reading = Generator[Step | Download | Table | Records, Any, None]
 
 
 # --- requests and verdicts, as short words ------------------------------------------------------------
@@ -107,6 +159,26 @@ def patch(path: str, json: Any = None, **more: Any) -> Request:
 
 def delete(path: str, json: Any = None, **more: Any) -> Request:
     return Request("DELETE", path, json, **more)
+
+
+def form(fields: Mapping[str, Any], path: str, size: int, *, part: str = "file") -> tuple[Stream, str]:
+    """A form upload: the body and its content type. Fields go in the order given, then the file as the last part."""
+    seed = repr((list(fields.items()), path, size)).encode("utf-8", "surrogatepass")
+    boundary = blake2b(seed, digest_size=16).hexdigest()
+    head = b"".join(_part(boundary, name) + str(value).encode() + b"\r\n" for name, value in fields.items())
+    body = Stream(path, size, head + _part(boundary, part), f"\r\n--{boundary}--\r\n".encode())
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+def _part(boundary: str, name: str) -> bytes:
+    quoted = name.replace("%", "%25").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"\r\n\r\n'.encode()
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: a vendor's headers go to its own origin only."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def rejected(code: str, reason: str) -> Verdict:
@@ -140,6 +212,7 @@ class Action:
     method: Callable[..., Conversation]
     doc: str
     max_records: int = 1
+    usual_records: int | None = None  # of a request where the pipeline's `batch` says nothing; None: `max_records`
     max_bytes: int | None = None
     rate: float | None = None
     key: Callable[[Any], Any] | None = None  # payload → whose it is: the default of a mapping's `key:`
@@ -159,7 +232,6 @@ def action(**facts: Any) -> Callable[[Callable[..., Conversation]], Callable[...
 
     return mark
 
-    usual_records: int | None = None  # of a request where the pipeline's `batch` says nothing; None: `max_records`
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
@@ -171,6 +243,8 @@ class Lookup:
     rate: float | None = None
     concurrency: int = 8  # questions in flight
     prepare: str | None = None  # a method to converse with before the first question, and every `refresh` seconds
+    timeout: float | None = None  # seconds of a request where the pipeline says nothing; None: the engine's own
+    at_once: str | None = None  # a function, asked first once prepared: the same parameters → the value, or `LATER`
 
 
 def lookup(**facts: Any) -> Callable[[Callable[..., Question]], Callable[..., Question]]:
@@ -187,17 +261,50 @@ def lookup(**facts: Any) -> Callable[[Callable[..., Question]], Callable[..., Qu
     return mark
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What the engine knows of a method under `@reader`."""
+
+    name: str
+    method: Callable[..., Reading]
+    doc: str
+
+
+def reader(**facts: Any) -> Callable[[Callable[..., Reading]], Callable[..., Reading]]:
+    """Marks a vendor's method as a source. Its parameters are settings of the source, beside the constructor's.
+
+    The method yields requests and `Download`s, and gives its records as `Table`s and `Records`. All is fetched before
+    the first record is read; what was fetched stays until the run is finished, so that a resume reads the same.
+    """
+
+    def mark(method: Callable[..., Reading]) -> Callable[..., Reading]:
+        doc = (method.__doc__ or "").strip()
+        method.__reader__ = Reader(method.__name__, method, doc, **facts)  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """Payloads of one action, gathered in a file: one JSON value a line. `size` is in bytes."""
+
+    path: str
+    name: str
+    size: int
+    payloads: int
+
+
 class Vendor:
     """A vendor's account. Subclasses take their settings as keyword arguments of `__init__`.
 
-    timeout: float | None = None  # seconds of a request where the pipeline says nothing; None: the engine's own
-    at_once: str | None = None  # a function, asked first once prepared: the same parameters → the value, or `LATER`
     `base_url` is the address that paths follow, without a final slash. A constructor may raise `InvalidPipeline`.
     """
 
     base_url: str
     order: ClassVar[str] = "per_key"  # the default of `delivery.order` for this vendor's sinks
     stable_ids: bool = True  # False, by a setting: the engine fills no `Action.stable_id`
+    inline: int | None = None  # payloads of an action that are sent in batches; those after them go to `upload`
 
     def headers(self) -> Mapping[str, str | Secret]:
         """Headers of every request to the vendor's own origin, credentials included."""
@@ -210,6 +317,10 @@ class Vendor:
         concerned: those it does not name were stored or, where any verdict is `again`, are sent again too.
         """
         return None
+
+    def upload(self, action: str, file: Spooled, **parameters: Any) -> Conversation:
+        """Sends a whole file of payloads of one action; `parameters` are those that the action's method takes."""
+        raise NotImplementedError
 
     @property
     def refresh(self) -> float | None:
@@ -225,6 +336,11 @@ class Vendor:
     def lookups(cls) -> dict[str, Lookup]:
         """The class's lookups by name, in the order of their definition."""
         return cls._marked("__lookup__")
+
+    @classmethod
+    def readers(cls) -> dict[str, Reader]:
+        """The class's readers by name, in the order of their definition."""
+        return cls._marked("__reader__")
 
     @classmethod
     def _marked(cls, mark: str) -> dict[str, Any]:

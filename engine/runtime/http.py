@@ -6,7 +6,8 @@ Imported late, since `requests` costs a tenth of a second.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -14,10 +15,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from engine.errors import Halt, NoAnswer, Unreadable
-from engine.model import Response, WireRequest
+from engine.model import Response, Stream, WireRequest
+from engine.runtime.landing import asking, land
 from engine.runtime.transport import ANSWER_CAP, revealed
 
 CONNECT_TIMEOUT = 10.0  # seconds
+READ_TIMEOUT = 60.0  # seconds without a byte
+PIECE = 1024 * 1024  # bytes of a download at once
 
 
 def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[WireRequest, float], Response]:
@@ -30,11 +34,14 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
 
     def send(request: WireRequest, timeout: float) -> Response:
         deadline = time.monotonic() + timeout
+        silence = min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)
         try:
-            answer = adapter.send(
-                _prepared(request), stream=True, timeout=(min(CONNECT_TIMEOUT, timeout), timeout), verify=verify
-            )
-            return Response(answer.status_code, _headers(answer), _body(answer, deadline))
+            answer = adapter.send(_prepared(request), stream=True, timeout=silence, verify=verify)
+            headers = _headers(answer)
+            if request.into is not None and answer.status_code in (200, 206):
+                land(request.into, answer.status_code, headers, _pieces(answer, deadline))
+                return Response(answer.status_code, headers)
+            return Response(answer.status_code, headers, _body(answer, deadline))
         except requests.exceptions.SSLError as error:
             raise Halt(f"TLS to {_host(request.url)} failed", where=_host(request.url), code="tls") from error
         except requests.exceptions.ConnectTimeout as error:
@@ -56,10 +63,13 @@ def _prepared(request: WireRequest) -> requests.PreparedRequest:
     prepared.prepare_method(request.method)
     prepared.url = request.url
     headers = revealed(request.headers)
-    if request.body or request.method in ("POST", "PUT", "PATCH"):
-        headers["Content-Length"] = str(len(request.body))
+    if request.into is not None:
+        headers |= asking(request.into)
+    body: Any = request.body
+    if body or request.method in ("POST", "PUT", "PATCH"):
+        headers["Content-Length"] = str(len(body))
     prepared.headers = requests.structures.CaseInsensitiveDict(headers)
-    prepared.body = request.body or None
+    prepared.body = cast(Any, body.chunks() if isinstance(body, Stream) else body or None)
     return prepared
 
 
@@ -70,19 +80,28 @@ def _headers(answer: requests.Response) -> dict[str, str]:
 def _body(answer: requests.Response, deadline: float) -> bytes:
     """The body, read whole within the cap and the deadline."""
     chunks, size = [], 0
+    for chunk in _pieces(answer, deadline, 65536, decode=True):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > ANSWER_CAP:
+            answer.raw.close()
+            raise Unreadable(f"an answer of more than {ANSWER_CAP} bytes")
+    return b"".join(chunks)
+
+
+def _pieces(
+    answer: requests.Response, deadline: float, size: int = PIECE, *, decode: bool = False
+) -> Iterator[bytes]:
+    """The body as it comes in, within the deadline."""
     try:
-        for chunk in answer.raw.stream(65536, decode_content=True):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > ANSWER_CAP:
-                raise Unreadable(f"an answer of more than {ANSWER_CAP} bytes")
+        for chunk in answer.raw.stream(size, decode_content=decode):
+            yield chunk
             if time.monotonic() > deadline:
                 raise NoAnswer("no whole answer within the time limit", ambiguous=True)
     except BaseException:
         answer.raw.close()  # the rest of the body must not be taken for the next answer
         raise
     answer.raw.release_conn()
-    return b"".join(chunks)
 
 
 def _lost(request: WireRequest, error: requests.exceptions.ConnectionError) -> NoAnswer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 from engine.errors import EngineError, Halt, NoAnswer
 from engine.model import Response, Secret, WireRequest
 from engine.runtime.clock import Clock
+from engine.runtime.landing import asking, land
 
 Answer = Response | EngineError  # an error is `NoAnswer` (send again) or `Halt` (nothing will work)
 Completion = tuple[int, Answer]
@@ -51,9 +53,9 @@ class Pretend:
     def start(self, request: WireRequest, token: int, timeout: float) -> None:
         answer: Answer
         try:
-            answer = self._handle(request)
+            answer = landed(request, self._handle(asked(request)))
             delay = answer.delay
-        except NoAnswer as error:
+        except EngineError as error:
             answer, delay = error, 0.0
         if delay > timeout:
             answer, delay = NoAnswer(f"no answer within {timeout:g} s", ambiguous=True), timeout
@@ -76,6 +78,21 @@ class Pretend:
 
     def close(self) -> None:
         self._due.clear()
+
+
+def asked(request: WireRequest) -> WireRequest:
+    """A request for a file, as it asks for what is still missing of it."""
+    if request.into is None:
+        return request
+    return replace(request, headers={**request.headers, **asking(request.into)})
+
+
+def landed(request: WireRequest, answer: Response) -> Response:
+    """The answer to a request for a file, its body written there."""
+    if request.into is None or answer.status not in (200, 206):
+        return answer
+    land(request.into, answer.status, answer.headers, [answer.body] if answer.body else [])
+    return Response(answer.status, answer.headers, b"", answer.delay)
 
 
 class Dry:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
-from engine.model import Payloads, Request, Secret, WireRequest
-from engine.plugin import Vendor
+from engine.model import Payloads, Request, Secret, Stream, WireRequest
+from engine.plugin import Vendor, origin
 
 USER_AGENT = "engine/0.1"
 
@@ -19,24 +19,23 @@ def wire(vendor: Vendor, request: Request) -> WireRequest:
     if request.params:
         url += ("&" if "?" in url else "?") + urlencode(request.params)
     headers: dict[str, str | Secret] = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
-    if _origin(url) == _origin(vendor.base_url):
+    if origin(url) == origin(vendor.base_url):
         headers |= vendor.headers()
-    if request.json is not None:
+    body: bytes | Stream = b""
+    if request.body is not None:
+        body = request.body
+    elif request.json is not None:
         headers["Content-Type"] = "application/json"
-    body = b"" if request.json is None else _encode(request.json)
-    return WireRequest(request.method, url, {**headers, **request.headers}, body)
+        body = _encode(request.json)
+    if request.into is not None:
+        headers["Accept-Encoding"] = "identity"
+    return WireRequest(request.method, url, {**headers, **request.headers}, body, request.into)
 
 
 def _splice(value: Any) -> Any:
     if isinstance(value, Payloads):
-        return value.raw
+        return value.array
     raise TypeError(f"{type(value).__name__} cannot be part of a request")
 
 
 _encode = msgspec.json.Encoder(enc_hook=_splice).encode
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, parts.hostname or "", port
