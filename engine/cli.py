@@ -146,7 +146,7 @@ def dead_list(file: Path, every: bool, as_json: bool) -> int:
 @click.argument("letter", required=False)
 @JSON
 def dead_show(file: Path, letter: str | None, as_json: bool) -> int:
-    """Show one dead letter whole (by its id, or the beginning of it), or all of them shortly."""
+    """List the dead letters, or show one whole, by its id or the beginning of it."""
     from engine.commands.dead import show_letters
 
     return show_letters(file, letter, as_json)

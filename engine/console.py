@@ -82,27 +82,32 @@ ROWS = ("filtered", "failed", "payloads", "delivered", "dropped", "rejected", "u
 
 
 def report_text(
-    report: dict[str, Any], examples: Sequence[str] = (), *, sandbox: bool = False, file: Path | None = None
-) -> str:
-    """The run report for people. `examples` are the first dead letters, in short; `file` is the pipeline's."""
+    report: dict[str, Any], examples: Sequence[str] = (), *, sandbox: bool = False, file: Path | None = None,
+    limit: int | None = None,
+) -> str:  # fmt: skip
+    """The run report for people.
+
+    `examples` are the first dead letters, in short; `file` is the pipeline's; `limit` is in rows a source.
+    """
     lines = [_headline(report, sandbox)]
     for name, source in report["sources"].items():
         bad = f", {source['malformed']:,} malformed" if source["malformed"] else ""
-        lines.append(f"  read       {name}: {source['read']:,} rows{bad}")
+        lines.append(f"  read       {name}: {several(source['read'], 'row')}{bad}")
     for name, count in report["mappings"].items():
         said = (
             ", ".join(f"{count[key]:,} {key}" for key in ROWS if count[key] and key != "payloads")
             or "nothing to send"
         )
-        lines.append(f"  mapped     {name} → {count['to']}: {count['records']:,} records: {said}")
+        lines.append(f"  mapped     {name} → {count['to']}: {several(count['records'], 'record')}: {said}")
     for name, sink in report["sinks"].items():
         if sink["requests"]:
             lines.append(f"  sent       {name}: {_traffic(sink)}")
     lines += [f"  warning    {text}{f' ({times:,} times)' if times > 1 else ''}"
               for text, times in report.get("warnings", {}).items()]  # fmt: skip
     if count := report["dead_letters"]["count"]:
-        where, word = report["dead_letters"]["path"], "dead letter" if count == 1 else "dead letters"
-        lines.append(f"  refused    {count:,} {word}{f' in {near(where)}' if where else ' there would be'}")
+        where = report["dead_letters"]["path"]
+        place = f"in {near(where)}" if where else "there would be"
+        lines.append(f"  refused    {several(count, 'dead letter')} {place}")
         lines += [f"             {example}" for example in examples]
         lines += ["             …"] if count > len(examples) > 0 else []
         lines += [f"             why: engine dead show {near(file)}"] if file is not None and where else []
@@ -110,9 +115,16 @@ def report_text(
         lines.append(f"  abandoned  {report['abandoned']:,} payloads were in flight; the next start sends them again")
     if "error" in report:
         lines.append(f"  {report['status']:<10} {report['error']['reason']}")
+    if limit is not None and not report.get("dry_run"):
+        lines.append(f"  --limit {limit}: where a source has more rows, the next start goes on from there.")
     if report["status"] in ("halted", "interrupted"):
         lines.append("  The position is kept: run the same command again to go on.")
     return "\n".join(lines)
+
+
+def several(number: int, word: str) -> str:
+    """`1 row`, `2,000 rows`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def near(path: str | Path) -> str:
@@ -130,9 +142,10 @@ def _headline(report: dict[str, Any], sandbox: bool) -> str:
 
 
 def _traffic(sink: dict[str, Any]) -> str:
-    parts = [f"{sink['requests']:,} request{'s' if sink['requests'] != 1 else ''}", f"{sink['bytes']:,} bytes"]
+    parts = [several(sink["requests"], "request"), several(sink["bytes"], "byte")]
     if sink["retries"]:
-        parts.append(f"{sink['retries']:,} retries ({sink['ambiguous_retries']:,} of what may have arrived)")
+        again, unclear = several(sink["retries"], "time"), sink["ambiguous_retries"]
+        parts.append(f"sent again {again} ({unclear:,} of what may have arrived)")
     if sink["throttled_seconds"] >= 0.1:
         parts.append(f"{sink['throttled_seconds']:.1f} s waited for the vendor's pace")
     return ", ".join(parts)

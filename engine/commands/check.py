@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from engine.commands.files import checked
-from engine.console import stderr
+from engine.console import several, stderr
 from engine.registry import Registry
 
 
@@ -30,9 +30,6 @@ def check_files(files: Sequence[Path], sets: Sequence[str], env: str | None, sty
 
 
 def _summary(files: int, errors: int, warnings: int) -> str:
-    def several(number: int, word: str) -> str:
-        return f"{number} {word}{'' if number == 1 else 's'}"
-
     checked_files = several(files, "file")
     if not errors and not warnings:
         return f"{checked_files} checked, nothing wrong"

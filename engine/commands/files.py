@@ -12,6 +12,7 @@ from engine.config.load import Loaded, load
 from engine.config.messages import Finding
 from engine.config.pipeline import Pipeline
 from engine.console import stderr
+from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runtime.plan import build
 
@@ -55,7 +56,7 @@ def pipeline_of(file: Path, state: Path | None = None) -> Pipeline:
     if loaded.pipeline is None:
         for finding in loaded.findings:
             stderr(finding.render())
-        raise click.UsageError(f"{file} is not a pipeline that can be read")
+        raise InvalidPipeline(f"{file} is not a pipeline that can be read")
     return loaded.pipeline if state is None else replace(loaded.pipeline, state=state.absolute())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 import msgspec
 
 from engine.config.shapes import composed_schema
+from engine.console import several
 from engine.errors import InvalidPipeline
 from engine.registry import KINDS, Registry
 
@@ -42,7 +44,7 @@ def describe(registry: Registry, kind: str, name: str) -> dict[str, Any]:
 
 def _actions(plugin: Any, schema: dict[str, Any]) -> dict[str, Any]:
     if not hasattr(plugin, "actions"):
-        return {name: {} for name in schema["$defs"]}
+        return {name: {"does": shape.get("description", "")} for name, shape in schema["$defs"].items()}
     return {
         name: {"does": action.doc.split("\n")[0], "max_records": action.max_records, "max_bytes": action.max_bytes,
                "requests_per_second": action.rate, "fields": sorted(schema["$defs"][name].get("properties", {}))}
@@ -60,7 +62,7 @@ def _text(part: dict[str, Any]) -> str:
         if facts.get("max_records"):
             rate = f", {facts['requests_per_second']:g} requests/s" if facts["requests_per_second"] else ""
             size = f", {facts['max_bytes']:,} bytes" if facts["max_bytes"] else ""
-            lines.append(f"    at most {facts['max_records']:,} records a request{size}{rate}")
+            lines.append(f"    at most {several(facts['max_records'], 'record')} a request{size}{rate}")
         if facts.get("fields"):
             lines.append(f"    fields: {', '.join(facts['fields'])}")
     return "\n".join(lines)
@@ -80,7 +82,10 @@ def print_schema(name: str | None) -> int:
 
 
 def _no_such(registry: Registry, name: str) -> str:
-    return f"there is no plugin {name!r}; there are: {', '.join(n for kind in KINDS for n in registry.names(kind))}"
+    names = sorted({known for kind in KINDS for known in registry.names(kind)})
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
+    return f"there is no plugin {name!r}; {hint}"
 
 
 def _out(value: Any, as_json: bool, text: str) -> None:

@@ -16,7 +16,7 @@ from engine.commands.files import load_all
 from engine.config.pipeline import Pipeline
 from engine.console import LiveProgress, PlainProgress, report_text, stderr
 from engine.errors import EngineError, Halt, InvalidPipeline, Refused
-from engine.model import WireRequest
+from engine.model import Stream, WireRequest
 from engine.registry import Registry, pretend_world
 from engine.runners.local import Options, run_pipeline
 from engine.runtime.clock import Clock
@@ -41,7 +41,7 @@ def run_files(
             limit=limit, fresh=fresh, dry=dry_run, secrets=secrets, signals=True,
             transport=_transport(sandbox, faults, dry_run, secrets),
         )  # fmt: skip
-        show = partial(report_text, sandbox=sandbox, file=pipeline.path)
+        show = partial(report_text, sandbox=sandbox, file=pipeline.path, limit=limit)
         code = _run_one(pipeline, registry, options, show, as_json, report, no_progress)
         worst = max(worst, code)
         if code == 130:
@@ -139,6 +139,18 @@ def _show(request: WireRequest, mask: Callable[[str], str]) -> None:
         "method": request.method,
         "url": request.url,
         "headers": headers,
-        "body": msgspec.Raw(request.body or b"null"),
+        "body": _body(request),
     }
     sys.stdout.write(mask(msgspec.json.encode(shown).decode()) + "\n")
+
+
+def _body(request: WireRequest) -> Any:
+    """A body as JSON; JSON Lines and other text as text, a file by its place and size."""
+    body = request.body
+    if isinstance(body, Stream):
+        return {"file": body.path, "size": body.size}
+    try:
+        msgspec.json.decode(body or b"null")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return body.decode("utf-8", "replace")
+    return msgspec.Raw(body or b"null")
