@@ -242,8 +242,8 @@ class Request:
     `timeout` (seconds, whole exchange) overrides the account's. An impatient request is not sent again when it gets
     no usable answer: the `NotNow` is thrown into the conversation, which may catch it and go on.
 
-    `body` stands for `json` where a body is no JSON value: bytes, or a `Stream` of any size. With `into`, an answer of
-    success is written to that file as it comes in; `Response.body` is then empty.
+    `body` stands for `json` where a body is no JSON value: bytes, or a `Stream` of any size. With `into`, an answer
+    of success is written to that file as it comes in; `Response.body` is then empty.
     """
 
     method: str

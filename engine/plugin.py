@@ -47,12 +47,12 @@ from engine.model import (
 )
 
 __all__ = [
-    "LATER", "Action", "Conversation", "Download", "EngineError", "Failure", "Fetched", "Halt", "InvalidPipeline",
-    "Landing", "Lookup", "Malformed", "NoAnswer", "NotNow", "Note", "Now", "Payloads", "Position", "Question", "Reader",
-    "Reading", "Recall", "RecordError", "Records", "Refused", "Remember", "Request", "Response", "Rows", "Secret",
-    "Source", "Split", "Spooled", "Stream", "Table", "TurnedAway", "Unreadable", "Vendor", "Verdict", "WireRequest",
-    "Writer", "action", "again", "delete", "dropped", "form", "get", "lookup", "origin", "patch", "post", "put", "reader",
-    "rejected", "unknown",
+    "LATER", "Action", "Conversation", "Download", "EngineError", "Failure", "Fetched", "Halt",
+    "InvalidPipeline", "Landing", "Lookup", "Malformed", "NoAnswer", "NotNow", "Note", "Now", "Payloads",
+    "Position", "Question", "Reader", "Reading", "Recall", "RecordError", "Records", "Refused", "Remember",
+    "Request", "Response", "Rows", "Secret", "Source", "Split", "Spooled", "Stream", "Table", "TurnedAway",
+    "Unreadable", "Vendor", "Verdict", "WireRequest", "Writer", "action", "again", "delete", "dropped",
+    "form", "get", "lookup", "origin", "patch", "post", "put", "reader", "rejected", "unknown",
 ]  # fmt: skip
 
 
