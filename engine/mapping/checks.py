@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import nodes
 
 from engine.mapping.filters import FILTERS, LITERAL_PATTERNS, MAPPABLE, RESCUING
-from engine.mapping.operators import METHOD_NAMES
+from engine.mapping.methods import METHOD_NAMES
 from engine.mapping.patterns import BadPattern, compile_pattern
 from engine.mapping.predicates import TESTS
 from engine.mapping.values import closest, show

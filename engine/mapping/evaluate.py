@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import nodes
 
 from engine.errors import RecordError
-from engine.mapping import functions, operators
+from engine.mapping import functions, methods, operators
 from engine.mapping.filters import FILTERS, RESCUING, apply, is_absent
 from engine.mapping.predicates import TESTS
 from engine.mapping.values import OMIT, Missing, demand, json_value, number, settle, to_text
@@ -198,7 +198,7 @@ class Evaluator:
         arguments = [self.compile(argument) for argument in (*node.args, *(keyword.value for keyword in node.kwargs))]
         if isinstance(node.node, nodes.Getattr):
             whole, name, known_as = self.compile(node.node.node), node.node.attr, subject(node.node.node)
-            return lambda scope: operators.call_method(
+            return lambda scope: methods.call_method(
                 whole(scope), name, [argument(scope) for argument in arguments], known_as
             )
         called = node.node.name  # type: ignore[attr-defined]

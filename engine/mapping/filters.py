@@ -51,7 +51,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "d": default,
     "replace": texts.replace,
     "split": texts.split,
-    "join": texts.join,
+    "join": lists.join,
     "json": texts.json,
     "from_json": texts.from_json,
     "regex_search": patterns.regex_search,

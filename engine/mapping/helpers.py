@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from engine.mapping import convert, functions, operators, texts
+from engine.mapping import convert, functions, methods, operators, texts
 from engine.mapping.predicates import TESTS
 from engine.mapping.reference import member_list
 from engine.mapping.values import MISSING, OMIT, Missing, Skip, demand, json_value, settle, to_text
@@ -60,7 +60,7 @@ NAMES: dict[str, Any] = {
     "_get_item": operators.get_item,
     "_get_field": operators.get_field,
     "_get_slice": operators.get_slice,
-    "_call_method": operators.call_method,
+    "_call_method": methods.call_method,
     "_add": operators.add,
     "_subtract": operators.subtract,
     "_multiply": operators.multiply,

@@ -10,7 +10,18 @@ from jinja2 import StrictUndefined
 from engine.errors import RecordError
 from engine.mapping.convert import UNSET
 from engine.mapping.operators import get_field, get_item
-from engine.mapping.values import MAX_MEMBERS, Missing, bad_type, demand, kind, number, show, too_large
+from engine.mapping.values import (
+    MAX_MEMBERS,
+    MAX_SIZE,
+    Missing,
+    bad_type,
+    demand,
+    kind,
+    number,
+    show,
+    to_text,
+    too_large,
+)
 
 
 def members(name: str, value: Any) -> list[Any]:
@@ -39,6 +50,18 @@ def _reach(member: Any, attribute: Any, default: Any = UNSET) -> Any:
     else:
         raise bad_type("attribute must name a field")
     return default if isinstance(found, Missing) and default is not UNSET else demand(found)
+
+
+def join(value: Any, d: Any = "", attribute: str | None = None) -> str:
+    """`["a", "b"] | join(", ")` is `"a, b"`."""
+    listed = members("join", value)
+    sep, total, texts = to_text(d), 0, []
+    for member in listed if attribute is None else picked(listed, attribute):
+        texts.append(to_text(member))
+        total += len(texts[-1]) + len(sep)
+        if total > MAX_SIZE + len(sep):
+            raise too_large("the text")
+    return sep.join(texts)
 
 
 def length(value: Any) -> int:

@@ -12,7 +12,6 @@ from engine.mapping.operators import concat
 from engine.mapping.tree import Each, Expression, ListOf, Literal, MapOf, Path, Text, Tree
 from engine.mapping.values import MAX_MEMBERS, OMIT, Skip, demand, kind, too_large
 
-
 WALKED = "$walked"  # in a scope; no name of the language
 
 

@@ -9,7 +9,18 @@ import mmh3
 import msgspec
 from jinja2.filters import do_title
 
-from engine.mapping.values import MAX_MEMBERS, MAX_SIZE, bad_type, bad_value, kind, limited, show, to_text, too_large
+from engine.mapping.values import (
+    MAX_MEMBERS,
+    MAX_SIZE,
+    bad_type,
+    bad_value,
+    json_value,
+    kind,
+    limited,
+    show,
+    to_text,
+    too_large,
+)
 
 
 def lower(value: Any) -> str:
@@ -64,20 +75,6 @@ def split(value: Any, sep: Any = None, maxsplit: int = -1) -> list[str]:
     return value.split(sep, maxsplit)
 
 
-def join(value: Any, d: Any = "", attribute: str | None = None) -> str:
-    """`["a", "b"] | join(", ")` is `"a, b"`."""
-    from engine.mapping.lists import members, picked
-
-    listed = members("join", value)
-    sep, total, texts = to_text(d), 0, []
-    for member in listed if attribute is None else picked(listed, attribute):
-        texts.append(to_text(member))
-        total += len(texts[-1]) + len(sep)
-        if total > MAX_SIZE + len(sep):
-            raise too_large("the text")
-    return sep.join(texts)
-
-
 # --- digests and JSON ------------------------------------------------------------------------------------------
 
 
@@ -107,8 +104,6 @@ def murmur3(value: Any, seed: int = 0) -> int:
 
 def json(value: Any) -> str:
     """The value as JSON text."""
-    from engine.mapping.values import json_value
-
     try:
         return limited(msgspec.json.encode(json_value(value)).decode())
     except UnicodeEncodeError:

@@ -10,7 +10,7 @@ from jinja2 import StrictUndefined
 
 from engine.config.pipeline import MappingSpec
 from engine.errors import RecordError
-from engine.mapping import functions, operators
+from engine.mapping import functions, methods, operators
 from engine.mapping.compiler import Context, Mapper, compile_mapping
 from engine.mapping.filters import FILTERS, LENIENT, RESCUING, default
 from engine.mapping.predicates import TESTS
@@ -112,7 +112,7 @@ class _Judge(jinja2.Environment):
         found = operators.get_field(obj, attribute)
         if isinstance(found, Missing):
             found = _FieldOrMethod(name=attribute, subject="value")
-            found._call = lambda *arguments: operators.call_method(obj, attribute, list(arguments))
+            found._call = lambda *arguments: methods.call_method(obj, attribute, list(arguments))
         return found
 
     def getitem(self, obj: Any, argument: Any) -> Any:
