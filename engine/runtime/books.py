@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,23 +68,24 @@ class Books:
 
     def delivered(self, items: Sequence[Item]) -> None:
         """The vendor (or the writer) took all of these."""
-        mappings = self.counts.mappings
         for item in items:
-            count = mappings[item.mapping]
-            count.payloads += 1
-            count.delivered += 1
             item.ticket.settle(item.row, item.element)
+        for mapping, number in Counter([item.ticket.mapping for item in items]).items():
+            count = self.counts.mappings[mapping]
+            count.payloads += number
+            count.delivered += number
         self.settled += len(items)
 
     def judged(self, item: Item, verdict: Verdict, exchange: Exchange | None) -> None:
         """The vendor (or the writer) said of one payload what became of it."""
-        self._count(item.mapping, verdict.outcome)
+        mapping = item.ticket.mapping
+        self._count(mapping, verdict.outcome)
         if verdict.outcome != "dropped":  # an erased person is named nowhere
             rows = item.ticket.rows
             record = item.row if rows.numbers is None else rows.numbers.index(item.row)
             failure = Failure(verdict.code, verdict.reason)
-            payload = msgspec.json.decode(item.raw)
-            self._bury(item.mapping, rows, record, item.element, "vendor", failure, payload, exchange)
+            payload = msgspec.json.decode(item.body)
+            self._bury(mapping, rows, record, item.element, "vendor", failure, payload, exchange)
         item.ticket.settle(item.row, item.element)
         self.settled += 1
 

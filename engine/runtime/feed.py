@@ -14,7 +14,7 @@ from engine.plugin import Source
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
-from engine.runtime.lanes import Item
+from engine.runtime.lanes import Item, weight
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
 from engine.runtime.payloads import encode
@@ -161,59 +161,64 @@ class Feed:
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
         elements = result.elements
-        make, name = self._maker(plan, source, rows, result), plan.spec.name
-        items: list[Item] = []
-        for number, payload in enumerate(result.payloads):
-            record = result.sources[number]
-            row, element = rows.row(record), 0 if elements is None else elements[number]
+        self._hand_over(plan, self._items(plan, source, rows, ticket, result, elements))
+
+    def _items(
+        self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped,
+        elements: list[int] | None,
+    ) -> list[Item]:  # fmt: skip
+        """The hot loop: each payload is checked, encoded and given its key; one that is refused is buried."""
+        action, keys, numbers, items = plan.action, result.keys, rows.numbers, []
+        accepts, key_of, fill, limit = action.check.accepts, action.key, action.stable_id, action.max_payload
+        for number, (payload, record) in enumerate(zip(result.payloads, result.sources, strict=True)):
+            element = 0 if elements is None else elements[number]
+            row = record if numbers is None else numbers[record]
             try:
-                items.append(make(payload, number, record, row, element, ticket))
+                if fill is not None:
+                    self._fill(fill, payload, source, rows, record, plan, element)
+                if not accepts(payload):
+                    payload = _mended(action, payload)
+                body = encode(payload)
+                if len(body) > limit:
+                    raise RecordError("too-large", f"{len(body)} bytes are more than one request may have ({limit})")
+                if keys is not None:
+                    key = keys[number]
+                else:
+                    key = source.key(rows, record) if key_of is None else key_of(payload)
+                items.append(Item(body, key, ticket, row, element))
             except RecordError as error:
                 failure = Failure(error.code, error.reason, error.field)
-                self._books.rejected(name, rows, record, element, failure, payload)
+                self._books.rejected(plan.spec.name, rows, record, element, failure, payload)
                 ticket.settle(row, element)
-        self._hand_over(plan, items)
+        return items
 
-    def _maker(self, plan: MappingPlan, source: SourcePlan, rows: Rows, result: Mapped) -> Any:
-        """A function from a payload to its item, with all that does not change from payload to payload decided."""
-        action, keys, name = plan.action, result.keys, plan.spec.name
-        accepts, key_of, fill, pipeline = action.check.accepts, action.key, action.stable_id, self._plan.pipeline.name
-        limit = action.max_bytes - action.overhead
-
-        def make(payload: Any, number: int, record: int, row: int, element: int, ticket: Ticket) -> Item:
-            if fill is not None and payload.__class__ is dict and payload.get(fill) is None:
-                identity = source.identity(rows, record)
-                payload[fill] = stable_id(pipeline, source.spec.name, name, identity, element)
-            if not accepts(payload):
-                payload = _mended(action, payload)
-            raw = encode(payload)
-            if len(raw) > limit:
-                raise RecordError("too-large", f"{len(raw)} bytes are more than one request may have ({limit})")
-            if keys is not None:
-                key = keys[number]
-            else:
-                key = key_of(payload) if key_of is not None else source.key(rows, record)
-            return Item(msgspec.Raw(raw), len(raw), key, ticket, row, element, name)
-
-        return make
+    def _fill(
+        self, field: str, payload: Any, source: SourcePlan, rows: Rows, record: int, plan: MappingPlan, element: int
+    ) -> None:
+        """Gives the payload a stable id, unless it has its own."""
+        if payload.__class__ is dict and payload.get(field) is None:
+            name, identity = plan.spec.name, source.identity(rows, record)
+            payload[field] = stable_id(self._plan.pipeline.name, source.spec.name, name, identity, element)
 
     def _hand_over(self, plan: MappingPlan, items: list[Item]) -> None:
         if isinstance(plan.sink, WriterSink):
             self._write(plan.sink, items)
             return
-        now, group, action = self._clock.now(), plan.action.group, plan.action
-        add = plan.sink.lanes.add
+        now, group, lanes = self._clock.now(), plan.action.group, plan.sink.lanes
+        if group is None:
+            lanes.add(plan.action, None, items, now)
+            return
         for item in items:
-            add(action, group(msgspec.json.decode(item.raw)) if group else None, item, now)
+            lanes.add(plan.action, group(msgspec.json.decode(item.body)), [item], now)
 
     def _write(self, sink: WriterSink, items: list[Item]) -> None:
-        verdicts = sink.writer.write(Payloads([item.raw for item in items]))
+        verdicts = sink.writer.write(Payloads([item.body for item in items]))
         if verdicts:
             for position, verdict in verdicts.items():
                 self._books.judged(items[position], verdict, None)
             items = [item for position, item in enumerate(items) if position not in verdicts]
         self._books.delivered(items)
-        sink.counts.bytes += sum(item.size for item in items)
+        sink.counts.bytes += weight(items)
 
 
 def _cut(source: Source, rows: Rows, limit: int) -> Rows:

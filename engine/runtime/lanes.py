@@ -6,7 +6,7 @@ No threads. A lane collects payloads into one open batch per action and group, a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import mmh3
@@ -18,13 +18,16 @@ from engine.runtime.ledger import Ticket
 class Item(msgspec.Struct, gc=False):
     """One payload for one action: encoded, with its key and what it settles."""
 
-    raw: msgspec.Raw
-    size: int  # bytes
+    body: bytes
     key: Any
     ticket: Ticket
     row: int
-    element: int
-    mapping: str
+    element: int = 0
+
+
+def weight(items: Sequence[Item]) -> int:
+    """Bytes that these take in a request's body; each is followed by a comma."""
+    return sum([len(item.body) for item in items]) + len(items)
 
 
 class Batch:
@@ -35,13 +38,13 @@ class Batch:
     def __init__(self, action: Any, group: Any, since: float) -> None:
         self.action, self.group, self.since = action, group, since
         self.items: list[Item] = []
-        self.size = 0
+        self.size = action.overhead
         self.keys: set[Any] = set()
 
     def part(self, items: list[Item]) -> Batch:
         """A batch of some of these items."""
         batch = Batch(self.action, self.group, self.since)
-        batch.items, batch.size = items, sum(item.size for item in items)
+        batch.items, batch.size = items, self.action.overhead + weight(items)
         return batch
 
 
@@ -69,41 +72,71 @@ class Lanes:
         self.bytes = 0  # of them
         self._turn = 0
 
-    def add(self, action: Any, group: Any, item: Item, now: float) -> None:
-        """Puts a payload into its key's lane; a batch that is full joins the lane's queue.
+    def add(self, action: Any, group: Any, items: Sequence[Item], now: float) -> None:
+        """Puts payloads into their keys' lanes; a batch that is full joins its lane's queue.
 
         `action` has `name`, `max_records`, `max_bytes` and `overhead` (bytes of a body around its payloads).
         """
-        lane = self._lane_of(item.key)
-        place = (action.name, group)
-        batch = lane.open.get(place)
+        self.payloads += len(items)
+        self.bytes += weight(items)
         if self.order == "strict":
-            self._queue_rivals(lane, place, item.key)
-        # A payload is followed by a comma, hence the one byte more.
-        if batch is not None and batch.size + item.size + 1 > action.max_bytes:
+            self._add_strictly(action, group, items, now)
+        elif len(self.lanes) == 1:
+            self._extend(self.lanes[0], action, group, items, now)
+        else:
+            for lane, some in self._by_lane(items):
+                self._extend(lane, action, group, some, now)
+
+    def _by_lane(self, items: Sequence[Item]) -> Iterable[tuple[Lane, list[Item]]]:
+        if self.order == "none":
+            return [(self.lanes[self._turn % len(self.lanes)], list(items))]
+        shares: list[list[Item]] = [[] for _ in self.lanes]
+        for item in items:
+            shares[self._number(item.key)].append(item)
+        return [(lane, share) for lane, share in zip(self.lanes, shares, strict=True) if share]
+
+    def _number(self, key: Any) -> int:
+        """The key's lane. What has no key may ride in any."""
+        if key is None:
+            return self._turn % len(self.lanes)
+        text = key if key.__class__ is str else repr(key)
+        # mmh3 takes text only where it is plain; a lone surrogate would crash it.
+        number: int = mmh3.hash(text if text.isascii() else text.encode("utf-8", "surrogatepass"), 0, False)
+        return number % len(self.lanes)
+
+    def _extend(self, lane: Lane, action: Any, group: Any, items: Sequence[Item], now: float) -> None:
+        place, size = (action.name, group), weight(items)
+        batch = lane.open.get(place)
+        if batch is None:
+            batch = lane.open[place] = Batch(action, group, now)
+        if len(batch.items) + len(items) < action.max_records and batch.size + size <= action.max_bytes:
+            batch.items += items
+            batch.size += size
+        else:
+            for item in items:
+                self._add_one(lane, action, group, item, now)
+
+    def _add_one(self, lane: Lane, action: Any, group: Any, item: Item, now: float) -> Batch:
+        place, size = (action.name, group), len(item.body) + 1
+        batch = lane.open.get(place)
+        if batch is not None and batch.items and batch.size + size > action.max_bytes:
             lane.close_batch(place)
             batch = None
         if batch is None:
             batch = lane.open[place] = Batch(action, group, now)
-            batch.size = action.overhead
         batch.items.append(item)
-        batch.size += item.size + 1
-        if self.order == "strict":
-            batch.keys.add(item.key)
-        self.payloads += 1
-        self.bytes += item.size
+        batch.size += size
         if len(batch.items) >= action.max_records:
             lane.close_batch(place)
             self._turn += 1
+        return batch
 
-    def _lane_of(self, key: Any) -> Lane:
-        lanes = self.lanes
-        if len(lanes) == 1:
-            return lanes[0]
-        if self.order == "none" or key is None:
-            return lanes[self._turn % len(lanes)]
-        text = key if key.__class__ is str else repr(key)
-        return lanes[mmh3.hash(text.encode("utf-8", "surrogatepass"), 0, False) % len(lanes)]
+    def _add_strictly(self, action: Any, group: Any, items: Sequence[Item], now: float) -> None:
+        place = (action.name, group)
+        for item in items:
+            lane = self.lanes[self._number(item.key)]
+            self._queue_rivals(lane, place, item.key)
+            self._add_one(lane, action, group, item, now).keys.add(item.key)
 
     def _queue_rivals(self, lane: Lane, place: tuple[str, Any], key: Any) -> None:
         """Across actions, what is open for this key goes first."""

@@ -19,10 +19,10 @@ from engine.model import Position, Rows
 class Ticket:
     """One mapping's part in one `Rows`: a flag per row, 1 when everything that came from it is settled."""
 
-    __slots__ = ("elements", "flags", "left", "rows")
+    __slots__ = ("elements", "flags", "left", "mapping", "rows")
 
-    def __init__(self, rows: Rows, settled: bytes | None, elements: dict[int, list[int]]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Rows, settled: bytes | None, elements: dict[int, list[int]], mapping: str = "") -> None:
+        self.rows, self.mapping = rows, mapping
         self.flags = bytearray(settled or len(rows))
         self.left = self.flags.count(0)
         # row → [payloads open, elements settled…], only for rows with several payloads
@@ -38,16 +38,23 @@ class Ticket:
 
     def settle(self, row: int, element: int = 0) -> None:
         """One payload of the row (or, where it makes none, the row itself) is settled."""
-        several = self.elements.get(row)
-        if several is not None:
-            several.append(element)
-            several[0] -= 1
-            if several[0] > 0:
-                return
-            del self.elements[row]
+        if self.elements and self._some_left(row, element):
+            return
         if not self.flags[row]:
             self.flags[row] = 1
             self.left -= 1
+
+    def _some_left(self, row: int, element: int) -> bool:
+        """One element of the row is settled; are others still open?"""
+        several = self.elements.get(row)
+        if several is None:
+            return False
+        several.append(element)
+        several[0] -= 1
+        if several[0] > 0:
+            return True
+        del self.elements[row]
+        return False
 
 
 class SavedTrack(msgspec.Struct):
@@ -94,7 +101,7 @@ class Track:
         flags = self._flags.get(mapping, b"")[first : first + len(rows)]
         elements = self._elements.get(mapping, {})
         here = {row - rows.start.row: done for row, done in elements.items() if 0 <= row - rows.start.row < len(rows)}
-        return Ticket(rows, flags.ljust(len(rows), b"\0") if flags else None, here)
+        return Ticket(rows, flags.ljust(len(rows), b"\0") if flags else None, here, mapping)
 
     def unread(self, rows: Rows) -> int:
         """How many of these rows were not counted before."""

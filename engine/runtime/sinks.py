@@ -26,11 +26,16 @@ class SinkAction:
     max_bytes: int
     bucket: Bucket
     method: Callable[..., Conversation]
-    overhead: int = 64  # bytes that a body has around its payloads
+    overhead: int = 256  # bytes that a body may have around its payloads
     key: Callable[[Any], Any] | None = None
     group: Callable[[Any], Any] | None = None
     mend: Callable[[Any], Any] | None = None
     stable_id: str | None = None
+
+    @property
+    def max_payload(self) -> int:
+        """The most bytes that one payload may have."""
+        return self.max_bytes - self.overhead - 1
 
 
 @dataclass(slots=True)

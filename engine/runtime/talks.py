@@ -13,7 +13,7 @@ from engine.model import Failure, Payloads, Request, Verdict, WireRequest
 from engine.plugin import Vendor
 from engine.runtime.books import Exchange
 from engine.runtime.counts import SinkCounts
-from engine.runtime.lanes import Batch, Item, Lane, Lanes
+from engine.runtime.lanes import Batch, Item, Lane, Lanes, weight
 from engine.runtime.rate import Bucket
 
 
@@ -76,7 +76,7 @@ class BatchTalk(Talk):
     def __init__(
         self, sink: Any, lane: Lane, batch: Batch, settler: Settler,
     ) -> None:  # fmt: skip
-        super().__init__(sink, batch.action.bucket, Payloads([item.raw for item in batch.items]))
+        super().__init__(sink, batch.action.bucket, Payloads([item.body for item in batch.items]))
         self.lane, self.batch, self._settler = lane, batch, settler
         self._lanes: Lanes = sink.lanes
         lane.busy = self
@@ -91,7 +91,7 @@ class BatchTalk(Talk):
         """What the verdicts do not name was delivered."""
         items = self.batch.items
         if not verdicts:
-            self._lanes.settled(len(items), sum(item.size for item in items))
+            self._lanes.settled(len(items), weight(items))
             self._settler.delivered(items)
             self._release([])
             return
@@ -104,8 +104,7 @@ class BatchTalk(Talk):
                 self._settler.delivered([item])
             elif verdict.outcome != "again":
                 self._settler.judged(item, verdict, self.exchange)
-        size = sum(item.size for item in items) - sum(item.size for item in once_more)
-        self._lanes.settled(len(items) - len(once_more), size)
+        self._lanes.settled(len(items) - len(once_more), weight(items) - weight(once_more))
         self._release(once_more)
 
     def split(self, verdict: Verdict) -> None:

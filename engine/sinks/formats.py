@@ -35,7 +35,7 @@ class JsonLinesFormat:
         self.state: dict[str, Any] = {}
 
     def encode(self, payloads: Payloads) -> tuple[bytes, dict[int, Verdict]]:
-        return b"\n".join([*payloads.raw, b""]), {}
+        return b"\n".join([*payloads.bodies, b""]), {}
 
     def tail(self) -> bytes:
         return b""
@@ -48,11 +48,11 @@ class JsonArrayFormat:
         self.state: dict[str, Any] = {"begun": False}
 
     def encode(self, payloads: Payloads) -> tuple[bytes, dict[int, Verdict]]:
-        if not payloads.raw:
+        if not payloads.bodies:
             return b"", {}
         start = b",\n" if self.state["begun"] else b"[\n"
         self.state = {"begun": True}
-        return start + b",\n".join(payloads.raw), {}
+        return start + b",\n".join(payloads.bodies), {}
 
     def tail(self) -> bytes:
         return b"\n]\n" if self.state["begun"] else b"[]\n"

@@ -21,8 +21,8 @@ class StdoutSink:
         self.stream = self.stream or sys.stdout.buffer
 
     def write(self, payloads: Payloads) -> Verdicts | None:
-        if payloads.raw:
-            self._do("write", b"\n".join([*payloads.raw, b""]))
+        if payloads.bodies:
+            self._do("write", b"\n".join([*payloads.bodies, b""]))
         return None
 
     def sync(self) -> Any:

@@ -49,7 +49,7 @@ def has_id(payload: Any) -> bool:
 
 def without_id(payloads: Payloads) -> dict[int, Verdict]:
     """A refusal of every payload that has no id of its own, and another try for the rest; empty when all have one."""
-    bare = [not msgspec.json.decode(raw, type=Identified).id for raw in payloads.raw]
+    bare = [not msgspec.json.decode(raw, type=Identified).id for raw in payloads.bodies]
     if not any(bare):
         return {}
     refusal = rejected("missing-id", "it has no `id`, and `event_id: field` asks every payload for its own")
@@ -93,7 +93,7 @@ def _encoded(members: Mapping[str, Any]) -> msgspec.Raw:
 
 def time_remarks(payloads: Payloads) -> Generator[Note, Response, None]:
     """A warning when a time looks like milliseconds: Iterable reads `createdAt` as seconds."""
-    if not LONG_TIME.search(b"".join(payloads.raw)):  # nearly always: nothing has to be decoded
+    if not LONG_TIME.search(b"".join(payloads.bodies)):  # nearly always: nothing has to be decoded
         return
     for payload in payloads:
         at = payload.get("createdAt")

@@ -90,9 +90,8 @@ class Talks:
     def offer(self, *names: str) -> None:
         rows = Rows("f", Position(), Position(1), None, [{}], lambda row: (1, 0))
         for name in names:
-            raw = msgspec.json.encode({"name": name})
-            item = Item(msgspec.Raw(raw), len(raw), name, Ticket(rows, None, {}), 0, 0, "m")
-            self.sink.lanes.add(self.action, None, item, self.clock.now())
+            item = Item(msgspec.json.encode({"name": name}), name, Ticket(rows, None, {}, "m"), 0)
+            self.sink.lanes.add(self.action, None, [item], self.clock.now())
 
     def run(self, turns: int = 10_000) -> None:
         for _ in range(turns):

@@ -1,0 +1,66 @@
+"""Whole processes, run in turn: CPU, wall and peak memory as the operating system accounts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Cost:
+    cpu: float  # seconds, user and system
+    wall: float  # seconds
+    peak: float  # MB
+
+
+def run(command: Sequence[str], cwd: Path, **environ: str) -> Cost:
+    """One run; an exit code other than 0 is an error of the benchmark."""
+    began = time.monotonic()
+    with (cwd / "output.txt").open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=cwd, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(ROOT), **environ}
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall = time.monotonic() - began
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{(cwd / 'output.txt').read_text()[-2000:]}")
+    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / scale)
+
+
+def in_turn(rounds: int, *jobs: Sequence[object]) -> list[Cost]:
+    """The median of each figure per job; the jobs take turns, so that a slow moment of the machine hits all alike.
+
+    A job is (command, cwd, environ).
+    """
+    costs: list[list[Cost]] = [[] for _ in jobs]
+    for _ in range(rounds):
+        for number, (command, cwd, environ) in enumerate(jobs):  # type: ignore[misc]
+            costs[number].append(run(command, cwd, **environ))  # type: ignore[arg-type]
+    return [Cost(*(median(getattr(c, what) for c in one) for what in ("cpu", "wall", "peak"))) for one in costs]
+
+
+@contextmanager
+def vendor(latency: float) -> Iterator[str]:
+    """The loopback vendor in a process of its own; its base address."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.server", str(latency)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert server.stdin and server.stdout
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.stdin.close()
+        server.wait(10)
+        server.stdout.close()
