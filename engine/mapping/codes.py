@@ -66,12 +66,10 @@ def called(node: nodes.Node) -> str:
     return node.node.name if is_plain else ""  # type: ignore[attr-defined]
 
 
-def record_field(node: nodes.Node) -> str | None:
-    """`a` of `record.a` and `record["a"]`."""
-    if not isinstance(node, nodes.Getattr | nodes.Getitem) or not isinstance(node.node, nodes.Name):
-        return None
-    if node.node.name != "record":
-        return None
+def field_of(node: nodes.Node) -> tuple[nodes.Expr, str] | None:
+    """`x` and `"a"` of `x.a` and `x["a"]`."""
     if isinstance(node, nodes.Getattr):
-        return node.attr
-    return node.arg.value if isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str) else None
+        return node.node, node.attr
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const) and isinstance(node.arg.value, str):
+        return node.node, node.arg.value
+    return None

@@ -20,9 +20,9 @@ from engine.mapping.codes import (
     called,
     constant,
     decides,
+    field_of,
     literals,
     merged,
-    record_field,
 )
 from engine.mapping.emit import Operations, Unhandled
 from engine.mapping.emit_filters import SPECIAL, quick_method
@@ -109,10 +109,9 @@ class Emitter(Operations):
         flag = node.args[1] if len(node.args) > 1 else named.get("boolean", nodes.Const(False))
         if not isinstance(flag, nodes.Const):
             raise Unhandled
-        if self.columns is None and isinstance(instead, nodes.Const) and not flag.value:
-            name = record_field(node.node)
-            if name is not None:
-                return Code(f"row.get({name!a}, {constant(instead.value).text})"), False
+        quick = None if flag.value else self._field_or(node.node, instead)
+        if quick is not None:
+            return quick, False
         value, missing = self.possibly(node.node)
         if not missing and not flag.value:
             return value, False
@@ -123,6 +122,21 @@ class Emitter(Operations):
         temp = self.temp()
         test = f"({temp} := {value.text}).__class__ is _Missing" + (f" or not {temp}" if flag.value else "")
         return Code(f"({other.text} if {test} else {temp})", kind), absent
+
+    def _field_or(self, node: nodes.Expr, instead: nodes.Expr) -> Code | None:
+        """A field that may be missing, with a constant or `omit` for it."""
+        found = field_of(node)
+        omitted = isinstance(instead, nodes.Name) and instead.name == "omit"
+        if found is None or not (omitted or isinstance(instead, nodes.Const)):
+            return None
+        whole, name, other = *found, self.emit(instead).text
+        if isinstance(whole, nodes.Name) and (whole.name in self.constants or whole.name == "record"):
+            return Code(f"row.get({name!a}, {other})") if whole.name == "record" and self.columns is None else None
+        value = self.emit(whole).text
+        temp = value if value.isidentifier() else self.temp()
+        held = value if value.isidentifier() else f"({temp} := {value})"
+        otherwise = f"_instead(_get_field({temp}, {name!a}), {other})"
+        return Code(f"({temp}.get({name!a}, {other}) if {held}.__class__ is dict else {otherwise})")
 
     def _coalesce(self, node: nodes.Call, otherwise: str) -> Code:
         parts = []

@@ -47,6 +47,10 @@ def now(signal: Any) -> NoReturn:
     raise Bail
 
 
+def instead(value: Any, other: Any) -> Any:
+    return other if isinstance(value, Missing) else value
+
+
 NAMES: dict[str, Any] = {
     "_bail": bail,
     "_MISSING": MISSING,
@@ -69,6 +73,7 @@ NAMES: dict[str, Any] = {
     "_modulo": operators.modulo,
     "_negative": operators.negative,
     "_positive": operators.positive,
+    "_instead": instead,
     "_wait_skip": functions.skip,
     "_wait_reject": functions.reject,
     "_now_skip": now,

@@ -9,7 +9,7 @@ from jinja2 import StrictUndefined
 
 from engine.errors import RecordError
 from engine.mapping.convert import UNSET
-from engine.mapping.operators import get_field, get_item
+from engine.mapping.operators import NUMBERS, get_field, get_item
 from engine.mapping.values import (
     MAX_MEMBERS,
     MAX_SIZE,
@@ -145,9 +145,9 @@ def total(value: Any, attribute: Any = None, start: Any = 0) -> Any:
     """The sum of numbers, or of the field `attribute` of maps."""
     listed = members("sum", value)
     listed = listed if attribute is None else picked(listed, attribute)
-    for member in [start, *listed]:
-        if not isinstance(member, int | float):
-            raise bad_type(f"sum: {show(member)} is not a number; `| map('float')` makes numbers")
+    if not {type(start), *map(type, listed)} <= NUMBERS:
+        wrong = next(member for member in (start, *listed) if type(member) not in NUMBERS)
+        raise bad_type(f"sum: {show(demand(wrong))} is not a number; `| map('float')` makes numbers")
     return number(sum(listed, start))
 
 

@@ -68,7 +68,12 @@ def _subject(subject: str, value: Any) -> str:
 # --- numbers and texts ------------------------------------------------------------------------------------------
 
 
+NUMBERS = frozenset({int, float, bool})
+
+
 def _numbers(sign: str, left: Any, right: Any) -> None:
+    if left.__class__ in NUMBERS and right.__class__ in NUMBERS:
+        return
     for side in (left, right):
         if not isinstance(demand(side), int | float):
             raise bad_type(f"{sign} works on numbers, not on {kind(side)} ({show(side)}); `| float` makes one")
