@@ -20,7 +20,7 @@ USAGE, HALTED, REFUSED, DEFECT = 2, 3, 4, 70
 def main() -> None:
     """The entry point: every way out has its exit code, none a traceback."""
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(prog_name="engine", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = USAGE
@@ -35,7 +35,7 @@ def main() -> None:
     except EngineError as error:
         stderr(f"engine: {error}")
         code = USAGE
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click makes the one into the other
         code = HALTED
     except Exception as error:
         if os.environ.get("ENGINE_DEBUG"):

@@ -81,8 +81,11 @@ def _could_not_begin(
 def _publish(report: dict[str, Any], as_json: bool, path: Path | None, mask: Callable[[str], str]) -> None:
     line = mask(msgspec.json.encode(report).decode())
     if as_json:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            stderr("nobody reads stdout any more: the report went nowhere")
     if path is not None:
         _write_private(path, line + "\n")
 
