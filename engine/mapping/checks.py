@@ -26,7 +26,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "record_id": lambda: None,
 }
 CONSTANT_NAMES = ("omit", "record_id")
-META_FIELDS = ("source", "file", "line", "offset")
+META_FIELDS = ("source", "file", "line", "offset", "timestamp")
 RESERVED = ("item", "record", "meta", "run", "vars", *FUNCTIONS, "omit")
 BINARY = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.And, nodes.Or)
 INSTEAD = {"tojson": "json", "format": "~ between texts", "attr": "record.field", "string.format": "~ between texts",

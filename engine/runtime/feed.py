@@ -19,10 +19,12 @@ from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
 from engine.runtime.payloads import encode
 from engine.runtime.plan import MappingPlan, Plan, SourcePlan, stable_id
+from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import SinkAction, WriterSink
 
 Lookups = Mapping[str, Sequence[Any]]
 WINDOW = 4  # micro-batches whose lookups may be asked at once
+NOT_YET: Any = object()
 
 
 class Feed:
@@ -36,7 +38,7 @@ class Feed:
         self._saved = {(track.source, track.file): track for track in saved}
         self._askers = {name: Asker(lookup, courier, clock) for name, lookup in plan.lookups.items()}
         self._asked: deque[Pending] = deque()
-        self._limit = limit
+        self._limit, self._courier = limit, courier
         self._batches = self._read()
         self._read_all = False
         self.limited = False  # reading stopped because of the limit
@@ -49,13 +51,17 @@ class Feed:
 
     def verify(self) -> None:
         """Is what an earlier start read still the same? Raises `Refused` before anything is sent."""
-        for (source, file), track in self._saved.items():
-            position = track.high
-            if self._plan.sources[source].source.checksum(file, position.offset) != position.check:
-                raise Refused(
-                    f"{file} changed under the checkpoint: its first {position.offset} bytes ({position.row} rows) "
-                    "are not what an earlier start read; --fresh reads it from the beginning and sends it all again"
-                )
+        for (source, _), track in self._saved.items():
+            if not isinstance(self._plan.sources[source].source, ReaderSource):
+                self._verify(track)
+
+    def _verify(self, track: SavedTrack) -> None:
+        position = track.high
+        if self._plan.sources[track.source].source.checksum(track.file, position.offset) != position.check:
+            raise Refused(
+                f"{track.file} changed under the checkpoint: its first {position.offset} bytes ({position.row} rows) "
+                "are not what an earlier start read; --fresh reads it from the beginning and sends it all again"
+            )
 
     def step(self) -> bool:
         """Maps a micro-batch whose lookups are answered, or takes a new one in; False: neither is possible now."""
@@ -67,6 +73,8 @@ class Feed:
             return False
         try:
             batch = next(self._batches, None)
+            if batch is NOT_YET:
+                return False
             if batch is not None:
                 self._enter(*batch)
         except (Refused, InvalidPipeline) as error:
@@ -76,10 +84,24 @@ class Feed:
 
     # --- reading ---------------------------------------------------------------------------------------
 
-    def _read(self) -> Iterator[tuple[SourcePlan, Track, Rows]]:
+    def _fetch(self, source: ReaderSource) -> Iterator[Any]:
+        """Lets the vendor's conversation fetch what is to be read; `NOT_YET` until that is done."""
+        saved = [track for track in self._saved.values() if track.source == source.name]
+        source.begin(self._courier, resumed=bool(saved))
+        while not source.ready:
+            yield NOT_YET
+        append = self._plan.sources[source.name].spec.mode == "append"
+        for track in saved:
+            if not append or track.file in source.partitions():
+                self._verify(track)
+
+    def _read(self) -> Iterator[Any]:
+        """Source, track and rows, a micro-batch at a time; `NOT_YET` while a vendor is asked for them."""
         for name, source in self._plan.sources.items():
             if not self._plan.of_source(name):
                 continue
+            if isinstance(source.source, ReaderSource):
+                yield from self._fetch(source.source)
             left = self._limit
             for file in source.source.partitions():
                 track = self._track(name, file)

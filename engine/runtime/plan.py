@@ -20,6 +20,7 @@ from engine.runtime.lanes import Lanes
 from engine.runtime.lookups import LookupPlan
 from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
+from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import SinkAction, VendorSink, WriterSink
 
 DEFAULT_CONCURRENCY = 4
@@ -167,10 +168,25 @@ def make(plugin: Callable[..., Any], settings: Mapping[str, Any], folder: Path) 
 
 def _source(spec: SourceSpec, pipeline: Pipeline, registry: Registry, problems: list[Problem]) -> SourcePlan | None:
     try:
-        return SourcePlan(spec, make(registry.load("sources", spec.type), spec.settings, pipeline.path.parent))
+        plugin = registry.load("sources", spec.type)
+        if isinstance(plugin, type) and issubclass(plugin, Vendor):
+            return SourcePlan(spec, _reader(spec, plugin, pipeline, registry))
+        return SourcePlan(spec, make(plugin, spec.settings, pipeline.path.parent))
     except InvalidPipeline as error:
         problems.append(Problem("bad-setting", str(error), ("sources", spec.name)))
         return None
+
+
+def _reader(spec: SourceSpec, plugin: type[Vendor], pipeline: Pipeline, registry: Registry) -> ReaderSource:
+    """Settings that the vendor's constructor does not take are the reader's."""
+    known = inspect.signature(plugin).parameters
+    vendor: Vendor = plugin(**{name: value for name, value in spec.settings.items() if name in known})
+    own = {name: value for name, value in spec.settings.items() if name not in known}
+    folder = pipeline.state / "fetched" / pipeline.name / spec.name
+    return ReaderSource(
+        spec.name, vendor, plugin.readers()[spec.type], own, folder, pipeline.path.parent,
+        registry.load("sources", "file"),
+    )  # fmt: skip
 
 
 def _sink(

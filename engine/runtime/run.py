@@ -54,6 +54,7 @@ class Run:
             self._transport.close()
         if self.complete:
             self._work.finish_writers()
+            self._work.finish_sources()
 
     def interrupt(self) -> None:
         """Stops reading and sending; a second call does not wait either. Safe in a signal handler: it only counts."""

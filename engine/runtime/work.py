@@ -17,6 +17,7 @@ from engine.runtime.ledger import Ledger, SavedTrack
 from engine.runtime.masks import Masker
 from engine.runtime.plan import Plan
 from engine.runtime.rate import Bucket
+from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import VendorSink, WriterSink
 from engine.runtime.state import Head, State
 from engine.runtime.transport import Transport
@@ -91,6 +92,12 @@ class Work:
                 self.head.writers[name] = sink.writer.sync()
         self.head.seconds = self.seconds
         self.state.commit(self.head, self.ledger.take_changes())
+
+    def finish_sources(self) -> None:
+        """Everything is settled: what readers fetched is of no more use."""
+        for source in self.plan.sources.values():
+            if isinstance(source.source, ReaderSource):
+                source.source.finish()
 
     def finish_writers(self) -> None:
         """Everything is settled: files get their final names."""
