@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
@@ -21,31 +20,40 @@ _ISO_START = re.compile(r"\d{4}-?\d\d-?\d\d")
 
 def parse_date(value: Any, format: str | None = None, tz: str = "UTC", default: Any = UNSET) -> Any:
     """`"31/12/2024" | parse_date("%d/%m/%Y")` is `"2024-12-31T00:00:00+00:00"`; without a format: ISO 8601."""
-    return _dated("parse_date", lambda: _written(_read(value, format, tz, "s")), value, default)
+    try:
+        return _written(_read(value, format, tz, "s"))
+    except (ValueError, OverflowError):
+        return _unread("parse_date", value, default)
 
 
 def iso(value: Any, tz: str = "UTC", unit: str = "s", default: Any = UNSET) -> Any:
     """ISO 8601 with a zone, from ISO 8601 or from a number of seconds (`unit="ms"`: milliseconds) since 1970."""
-    return _dated("iso", lambda: _written(_read(value, None, tz, unit)), value, default)
+    try:
+        return _written(_read(value, None, tz, unit))
+    except (ValueError, OverflowError):
+        return _unread("iso", value, default)
 
 
 def epoch(value: Any, tz: str = "UTC", default: Any = UNSET) -> Any:
     """Whole seconds since 1970 from ISO 8601: `"1970-01-02" | epoch` is 86400."""
-    return _dated("epoch", lambda: _micros(_read(value, None, tz, "s")) // 1_000_000, value, default)
+    try:
+        return _micros(_read(value, None, tz, "s")) // 1_000_000
+    except (ValueError, OverflowError):
+        return _unread("epoch", value, default)
 
 
 def epoch_ms(value: Any, tz: str = "UTC", default: Any = UNSET) -> Any:
     """Whole milliseconds since 1970 from ISO 8601: `"1970-01-02" | epoch_ms` is 86400000."""
-    return _dated("epoch_ms", lambda: _micros(_read(value, None, tz, "s")) // 1000, value, default)
-
-
-def _dated(name: str, make: Callable[[], Any], value: Any, default: Any) -> Any:
     try:
-        return make()
+        return _micros(_read(value, None, tz, "s")) // 1000
     except (ValueError, OverflowError):
-        if default is not UNSET:
-            return default
-        raise bad_value(f"{name}: {show(value)} is not a date it can read") from None
+        return _unread("epoch_ms", value, default)
+
+
+def _unread(name: str, value: Any, default: Any) -> Any:
+    if default is not UNSET:
+        return default
+    raise bad_value(f"{name}: {show(value)} is not a date it can read") from None
 
 
 def _read(value: Any, format: str | None, tz: str, unit: str) -> datetime:
