@@ -219,7 +219,7 @@ class Action:
     mend: str | None = None  # name of a method: payload refused by the schema → payload that may pass
     group: Callable[[Any], Any] | None = None  # payload → what may share a request (a list, a catalog)
     stable_id: str | None = None  # payload field the engine fills with a stable id when absent
-    repeatable: Callable[[Any], bool] | None = None  # payload → may it be sent again without doubling; None: always
+    repeatable: Callable[[Any], bool] | None = None  # payload → may it be sent twice without doubling; None: always
 
 
 def action(**facts: Any) -> Callable[[Callable[..., Conversation]], Callable[..., Conversation]]:
@@ -313,8 +313,8 @@ class Vendor:
     def refusal(self, answer: Response, payloads: Payloads) -> Verdicts | None:
         """Reads an answer of 4xx (or 5xx) where the vendor's contract says more than the engine's own table.
 
-        None leaves it to the table. It may raise `Split`, `NotNow` or `Halt`, or return a verdict for every payload
-        concerned: those it does not name were stored or, where any verdict is `again`, are sent again too.
+        None leaves it to the table. It may raise `Split`, `NotNow` or `Halt`, or return verdicts: what they do not
+        name counts as delivered, so a vendor that stored nothing names every payload.
         """
         return None
 

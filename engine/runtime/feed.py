@@ -17,10 +17,11 @@ from engine.runtime.courier import Courier
 from engine.runtime.lanes import Item, weight
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
-from engine.runtime.payloads import encode
+from engine.runtime.payloads import REFUSALS, encode, refusal
 from engine.runtime.plan import MappingPlan, Plan, SourcePlan, stable_id
 from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import SinkAction, WriterSink
+from engine.runtime.talks import Group, Parameters
 
 Lookups = Mapping[str, Sequence[Any]]
 WINDOW = 4  # micro-batches whose lookups may be asked at once
@@ -152,7 +153,7 @@ class Feed:
             _fail_together(mapped)
         for plan, ticket, result in zip(plans, tickets, mapped, strict=True):
             self._settle_unmapped(plan, rows, ticket, result)
-            self._offer(plan, source, rows, ticket, result)
+            self._offer(plan, source, rows, ticket, result, values)
 
     def _map(self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups) -> Mapped:
         """The mapping over those records that an earlier start did not settle and whose lookups did not fail."""
@@ -178,12 +179,37 @@ class Feed:
         for record, _ in result.failed:
             ticket.settle(rows.row(record))
 
-    def _offer(self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped) -> None:
+    def _offer(
+        self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped, values: Lookups
+    ) -> None:
         """Checks and encodes each payload and hands it to its sink."""
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
         elements = result.elements
-        self._hand_over(plan, self._items(plan, source, rows, ticket, result, elements))
+        items = self._items(plan, source, rows, ticket, result, elements)
+        if not plan.spec.parameters:
+            self._hand_over(plan, items, ())
+            return
+        for parameters, some in self._by_parameters(plan, rows, items, values).items():
+            self._hand_over(plan, some, parameters)
+
+    def _by_parameters(
+        self, plan: MappingPlan, rows: Rows, items: list[Item], values: Lookups
+    ) -> dict[Parameters, list[Item]]:
+        """Payloads by what their action takes beside them; one whose parameters fail is buried."""
+        records = [item.row if rows.numbers is None else rows.numbers.index(item.row) for item in items]
+        asked = sorted(set(records))
+        known = dict(zip(asked, plan.parameters(rows, asked, values), strict=True))
+        found: dict[Parameters, list[Item]] = {}
+        for item, record in zip(items, records, strict=True):
+            value = known[record]
+            if isinstance(value, Failure):
+                payload = msgspec.json.decode(item.body)
+                self._books.rejected(plan.spec.name, rows, record, item.element, value, payload)
+                item.ticket.settle(item.row, item.element)
+            else:
+                found.setdefault(tuple((name, _plain(one)) for name, one in value.items()), []).append(item)
+        return found
 
     def _items(
         self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped,
@@ -208,9 +234,8 @@ class Feed:
                 else:
                     key = source.key(rows, record) if key_of is None else key_of(payload)
                 items.append(Item(body, key, ticket, row, element))
-            except RecordError as error:
-                failure = Failure(error.code, error.reason, error.field)
-                self._books.rejected(plan.spec.name, rows, record, element, failure, payload)
+            except REFUSALS as error:
+                self._books.rejected(plan.spec.name, rows, record, element, refusal(error), payload)
                 ticket.settle(row, element)
         return items
 
@@ -218,20 +243,23 @@ class Feed:
         self, field: str, payload: Any, source: SourcePlan, rows: Rows, record: int, plan: MappingPlan, element: int
     ) -> None:
         """Gives the payload a stable id, unless it has its own."""
-        if payload.__class__ is dict and payload.get(field) is None:
+        if payload.__class__ is dict and payload.get(field) in (None, ""):
             name, identity = plan.spec.name, source.identity(rows, record)
             payload[field] = stable_id(self._plan.pipeline.name, source.spec.name, name, identity, element)
 
-    def _hand_over(self, plan: MappingPlan, items: list[Item]) -> None:
+    def _hand_over(self, plan: MappingPlan, items: list[Item], parameters: Parameters) -> None:
         if isinstance(plan.sink, WriterSink):
             self._write(plan.sink, items)
             return
+        if plan.sink.spool is not None:
+            items = plan.sink.spool.take(plan.action.name, items, parameters)
         now, group, lanes = self._clock.now(), plan.action.group, plan.sink.lanes
         if group is None:
-            lanes.add(plan.action, None, items, now)
+            lanes.add(plan.action, Group(None, parameters) if parameters else None, items, now)
             return
         for item in items:
-            lanes.add(plan.action, group(msgspec.json.decode(item.body)), [item], now)
+            own = group(msgspec.json.decode(item.body))
+            lanes.add(plan.action, Group(own, parameters) if parameters else own, [item], now)
 
     def _write(self, sink: WriterSink, items: list[Item]) -> None:
         verdicts = sink.writer.write(Payloads([item.body for item in items]))
@@ -241,6 +269,11 @@ class Feed:
             items = [item for position, item in enumerate(items) if position not in verdicts]
         self._books.delivered(items)
         sink.counts.bytes += weight(items)
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as something to tell groups by: text, numbers, true, false and null are; the rest is its JSON."""
+    return value if value is None or isinstance(value, (str, int, float)) else msgspec.json.encode(value).decode()
 
 
 def _cut(source: Source, rows: Rows, limit: int) -> Rows:

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import mmh3
 import msgspec
+from mmh3 import hash as mmh3_hash
 
 from engine.runtime.ledger import Ticket
 
@@ -33,13 +33,19 @@ def weight(items: Sequence[Item]) -> int:
 class Batch:
     """Payloads of one action and group, in order, at most `max_records` and `max_bytes`."""
 
-    __slots__ = ("action", "group", "items", "keys", "since", "size")
+    __slots__ = ("action", "group", "items", "keys", "overhead", "since", "size")
 
     def __init__(self, action: Any, group: Any, since: float) -> None:
         self.action, self.group, self.since = action, group, since
         self.items: list[Item] = []
-        self.size = action.overhead
+        self.overhead: int = action.overhead
+        self.size = self.overhead
         self.keys: set[Any] = set()
+
+    @property
+    def weight(self) -> int:
+        """Bytes that the payloads take."""
+        return int(self.size - self.overhead)
 
     def part(self, items: list[Item]) -> Batch:
         """A batch of some of these items."""
@@ -78,7 +84,6 @@ class Lanes:
         `action` has `name`, `max_records`, `max_bytes` and `overhead` (bytes of a body around its payloads).
         """
         self.payloads += len(items)
-        self.bytes += weight(items)
         if self.order == "strict":
             self._add_strictly(action, group, items, now)
         elif len(self.lanes) == 1:
@@ -91,8 +96,13 @@ class Lanes:
         if self.order == "none":
             return [(self.lanes[self._turn % len(self.lanes)], list(items))]
         shares: list[list[Item]] = [[] for _ in self.lanes]
+        count = len(shares)
         for item in items:
-            shares[self._number(item.key)].append(item)
+            key = item.key
+            if key.__class__ is str and key.isascii():  # nearly always: no call
+                shares[mmh3_hash(key, 0, False) % count].append(item)
+            else:
+                shares[self._number(key)].append(item)
         return [(lane, share) for lane, share in zip(self.lanes, shares, strict=True) if share]
 
     def _number(self, key: Any) -> int:
@@ -101,11 +111,12 @@ class Lanes:
             return self._turn % len(self.lanes)
         text = key if key.__class__ is str else repr(key)
         # mmh3 takes text only where it is plain; a lone surrogate would crash it.
-        number: int = mmh3.hash(text if text.isascii() else text.encode("utf-8", "surrogatepass"), 0, False)
+        number: int = mmh3_hash(text if text.isascii() else text.encode("utf-8", "surrogatepass"), 0, False)
         return number % len(self.lanes)
 
     def _extend(self, lane: Lane, action: Any, group: Any, items: Sequence[Item], now: float) -> None:
         place, size = (action.name, group), weight(items)
+        self.bytes += size
         batch = lane.open.get(place)
         if batch is None:
             batch = lane.open[place] = Batch(action, group, now)
@@ -136,6 +147,7 @@ class Lanes:
         for item in items:
             lane = self.lanes[self._number(item.key)]
             self._queue_rivals(lane, place, item.key)
+            self.bytes += len(item.body) + 1
             self._add_one(lane, action, group, item, now).keys.add(item.key)
 
     def _queue_rivals(self, lane: Lane, place: tuple[str, Any], key: Any) -> None:

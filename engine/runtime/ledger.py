@@ -9,11 +9,20 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from engine.model import Position, Rows
+
+
+class Settleable(Protocol):
+    """What rides on a ticket."""
+
+    ticket: Ticket
+    row: int
+    element: int
 
 
 class Ticket:
@@ -55,6 +64,17 @@ class Ticket:
             return True
         del self.elements[row]
         return False
+
+
+def settle_all(items: Iterable[Settleable]) -> None:
+    """The same as `settle` for each of them, without a call where a row has one payload."""
+    for item in items:
+        ticket, row = item.ticket, item.row
+        if ticket.elements:
+            ticket.settle(row, item.element)
+        elif not ticket.flags[row]:
+            ticket.flags[row] = 1
+            ticket.left -= 1
 
 
 class SavedTrack(msgspec.Struct):

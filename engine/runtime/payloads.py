@@ -9,8 +9,7 @@ import jsonschema_rs
 import msgspec
 
 from engine.errors import RecordError
-
-_encode = msgspec.json.Encoder().encode
+from engine.model import Failure
 
 
 class Check:
@@ -52,11 +51,24 @@ def _short(value: Any) -> str:
     return repr(value) if len(text) <= 60 and isinstance(value, str) else text[:60]
 
 
-def encode(payload: Any) -> bytes:
-    """The payload as JSON; raises `RecordError` for what JSON cannot hold."""
-    try:
-        return _encode(payload)
-    except UnicodeEncodeError:
-        raise RecordError("not-json", "a text with a lone surrogate, which JSON in UTF-8 cannot hold") from None
-    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-        raise RecordError("not-json", f"a value that JSON cannot hold: {error}") from None
+encode = msgspec.json.Encoder().encode
+
+# What checking and encoding raise for a payload that cannot go out.
+REFUSALS = (
+    RecordError,
+    UnicodeEncodeError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    RecursionError,
+    msgspec.MsgspecError,
+)
+
+
+def refusal(error: Exception) -> Failure:
+    """One of `REFUSALS` as the reason of a dead letter."""
+    if isinstance(error, RecordError):
+        return Failure(error.code, error.reason, error.field)
+    if isinstance(error, UnicodeEncodeError):
+        return Failure("not-json", "a text with a lone surrogate, which JSON in UTF-8 cannot hold")
+    return Failure("not-json", f"a value that JSON cannot hold: {error}")

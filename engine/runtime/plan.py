@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.config.pipeline import LookupSpec, MappingSpec, Pipeline, RateLimit, SinkSpec, SourceSpec
 from engine.errors import EngineError, InvalidPipeline
-from engine.mapping.compiler import Context, Mapper, compile_mapping
+from engine.mapping.compiler import Context, Mapper, Valuer, compile_mapping, compile_value
 from engine.model import Problem, Rows
 from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
@@ -22,6 +22,7 @@ from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
 from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import SinkAction, VendorSink, WriterSink
+from engine.runtime.spool import Spool
 
 DEFAULT_CONCURRENCY = 4
 DEFAULT_TIMEOUT = 30.0  # seconds for a whole exchange
@@ -39,6 +40,19 @@ class MappingPlan:
     action: SinkAction
     context: Context
     _mappers: dict[tuple[str, ...] | None, Mapper] = field(default_factory=dict)
+    _valuers: dict[tuple[str, ...] | None, Valuer] = field(default_factory=dict)
+
+    def parameters(self, rows: Rows, records: list[int], values: Mapping[str, Sequence[Any]]) -> list[Any]:
+        """What the action takes beside its payloads: a map, or a `Failure`, for each of these records."""
+        valuer = self._valuers.get(rows.columns)
+        if valuer is None:
+            path = ("mappings", self.spec.name)
+            tree = dict(self.spec.parameters)
+            valuer, problems = compile_value(tree, path, context=self.context, columns=rows.columns)
+            if valuer is None:
+                raise InvalidPipeline(f"mapping {self.spec.name}: {'; '.join(p.message for p in problems)}")
+            self._valuers[rows.columns] = valuer
+        return valuer(rows, records, values)
 
     @property
     def needs_lookups(self) -> frozenset[str]:
@@ -141,10 +155,25 @@ def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, 
         mapper, problems = compile_mapping(plan.spec, context=plan.context, columns=columns)
         if mapper is not None:
             plan._mappers[columns] = mapper
+        if plan.spec.parameters:
+            problems += _check_parameters(plan, columns)
         for name in plan.needs_lookups & set(lookups):
             problems += lookups[name].compile(columns)[1]
         seen.update({(p.path, p.at, p.code): p for p in problems})
     return list(seen.values())
+
+
+def _check_parameters(plan: MappingPlan, columns: tuple[str, ...] | None) -> list[Problem]:
+    """May the action have them, and are they expressions?"""
+    path = ("mappings", plan.spec.name)
+    taken = inspect.signature(plan.action.method).parameters
+    found = [
+        Problem("unknown-key", f"{plan.sink.name}.{plan.action.name} takes no {word}", (*path, word), on_key=True)
+        for word in plan.spec.parameters
+        if word not in taken
+    ]
+    tree = dict(plan.spec.parameters)
+    return found or compile_value(tree, path, context=plan.context, columns=columns)[1]
 
 
 def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
@@ -241,7 +270,12 @@ def _vendor_sink(
     return VendorSink(
         spec.name, vendor, actions, Lanes(concurrency, order), SinkCounts(), spec.retry,
         spec.timeout or DEFAULT_TIMEOUT, DEFAULT_LINGER if spec.batch.max_wait is None else spec.batch.max_wait,
+        None if vendor.inline is None else _spool(spec, pipeline, vendor.inline),
     )  # fmt: skip
+
+
+def _spool(spec: SinkSpec, pipeline: Pipeline, inline: int) -> Spool:
+    return Spool(spec.name, pipeline.state / "spool" / pipeline.name / spec.name, inline, pipeline.name)
 
 
 def _vendor_action(
@@ -258,6 +292,7 @@ def _vendor_action(
         key=action.key,
         group=action.group,
         mend=getattr(vendor, action.mend) if action.mend else None,
+        repeatable=action.repeatable,
         stable_id=action.stable_id if getattr(vendor, "stable_ids", True) else None,
     )
 

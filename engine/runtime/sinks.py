@@ -13,6 +13,7 @@ from engine.runtime.counts import SinkCounts
 from engine.runtime.lanes import Lanes
 from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
+from engine.runtime.spool import Spool
 from engine.runtime.wire import wire
 
 
@@ -31,6 +32,7 @@ class SinkAction:
     group: Callable[[Any], Any] | None = None
     mend: Callable[[Any], Any] | None = None
     stable_id: str | None = None
+    repeatable: Callable[[Any], bool] | None = None
 
     @property
     def max_payload(self) -> int:
@@ -48,6 +50,7 @@ class VendorSink:
     retry: Retry
     timeout: float  # seconds for a whole exchange
     linger: float | None = None
+    spool: Spool | None = None  # payloads that go as whole files
 
     def wire(self, request: Request) -> WireRequest:
         return wire(self.vendor, request)

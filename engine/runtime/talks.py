@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -27,6 +28,17 @@ class Account(Protocol):
     timeout: float
 
     def wire(self, request: Request) -> WireRequest: ...
+
+
+Parameters = tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What payloads of one request have in common: the action's own group, and its parameters beside the payloads."""
+
+    own: Any
+    parameters: Parameters
 
 
 class Settler(Protocol):
@@ -65,6 +77,10 @@ class Talk:
         """Refused as a whole: halves go again; of one alone `verdict` is the end."""
         raise NotImplementedError
 
+    def in_doubt(self, error: NotNow) -> bool:
+        """Perhaps it was done, perhaps not. True: the talk has seen to it, and is over."""
+        return False
+
     def give_up(self, error: Halt) -> None:
         """No usable answer, and patience is at its end: the run halts, unless the talk can do without."""
         raise error
@@ -82,7 +98,8 @@ class BatchTalk(Talk):
         lane.busy = self
 
     def open(self) -> Any:
-        return self.batch.action.method(self.payloads)
+        group = self.batch.group
+        return self.batch.action.method(self.payloads, **dict(group.parameters if isinstance(group, Group) else ()))
 
     def finish(self, value: Any) -> None:
         self.judge(value or {})
@@ -91,7 +108,7 @@ class BatchTalk(Talk):
         """What the verdicts do not name was delivered."""
         items = self.batch.items
         if not verdicts:
-            self._lanes.settled(len(items), weight(items))
+            self._lanes.settled(len(items), self.batch.weight)
             self._settler.delivered(items)
             self._release([])
             return
@@ -104,8 +121,17 @@ class BatchTalk(Talk):
                 self._settler.delivered([item])
             elif verdict.outcome != "again":
                 self._settler.judged(item, verdict, self.exchange)
-        self._lanes.settled(len(items) - len(once_more), weight(items) - weight(once_more))
+        self._lanes.settled(len(items) - len(once_more), self.batch.weight - weight(once_more))
         self._release(once_more)
+
+    def in_doubt(self, error: NotNow) -> bool:
+        """What would double if it were sent again is unknown now: a dead letter says so. The rest goes again."""
+        may = self.batch.action.repeatable
+        if may is None or all(may(payload) for payload in self.payloads):
+            return False
+        rest, lost = Verdict("again", "in-doubt", error.reason), Verdict("unknown", "in-doubt", error.reason)
+        self.judge({n: rest if may(payload) else lost for n, payload in enumerate(self.payloads)})
+        return True
 
     def split(self, verdict: Verdict) -> None:
         if len(self.batch.items) == 1:

@@ -156,6 +156,33 @@ def test_one_payload_that_is_said_again_for_ever_halts():
     assert talks.courier.halted is not None and talks.log.fates == {}
 
 
+class Log(Vendor):
+    """What has no id would double if it were sent again."""
+
+    base_url = "https://shop.test/api"
+
+    @action(max_records=100, repeatable=lambda payload: payload["name"].startswith("id"))
+    def put(self, things):
+        yield post("/things", {"things": things})
+
+
+def test_what_would_double_is_unknown_after_a_lost_answer_and_the_rest_goes_again():
+    talks = Talks(script(NoAnswer("reset", ambiguous=True), ok()), vendor=Log())
+    talks.action.repeatable = Log.actions()["put"].repeatable
+    talks.offer("id1", "bare", "id2")
+    talks.run()
+    assert talks.log.fates == {"id1": "delivered", "bare": "unknown: in-doubt", "id2": "delivered"}
+
+
+@pytest.mark.parametrize("trouble", [NoAnswer("refused"), Response(503), Response(429)])
+def test_a_request_that_was_not_taken_doubles_nothing(trouble):
+    talks = Talks(script(trouble, ok()), vendor=Log())
+    talks.action.repeatable = Log.actions()["put"].repeatable
+    talks.offer("bare")
+    talks.run()
+    assert talks.log.fates == {"bare": "delivered"}
+
+
 class Steps(Vendor):
     """Two round trips, and a vendor's own reading of refusals."""
 
