@@ -26,6 +26,9 @@ from engine.config.semantics import target_of
 from engine.config.settings import Conversion
 from engine.config.shapes import Shapes, base_schema, common
 
+PARAMETERS = ("model_id",)
+"""What a mapping may say of its payloads to some actions, beside their fields."""
+
 _SHARED = {kind: frozenset(common_words) for kind, common_words in (
     ("sources", ("type", "connection", "key", "mode")),
     ("lookups", ("type", "connection", "with", "concurrency", "rate_limit", "timeout", "retry", "cache", "on_error")),
@@ -129,6 +132,11 @@ class Builder:
         words = {
             word: self.conversion.value(child, {"x-expression": True}, ("mappings", name, word))
             for word in ("fields", "when", "each", "key", "let")
+            if (child := node.get(word)) is not None
+        }
+        words["parameters"] = {
+            word: self.conversion.value(child, {"x-expression": True}, ("mappings", name, word))
+            for word in PARAMETERS
             if (child := node.get(word)) is not None
         }
         source = node.get("from")

@@ -93,6 +93,7 @@ class MappingSpec:
     each: Any = None
     key: Any = None
     let: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # of the action, beside its payloads (`model_id`)
 
 
 @dataclass(frozen=True, slots=True)

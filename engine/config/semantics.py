@@ -19,7 +19,7 @@ RESERVED = frozenset(f"{_SEEN} {_WORDS}".split())
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-_TEMPLATES = ("let", "when", "each", "key", "fields")
+_TEMPLATES = ("let", "when", "each", "key", "fields", "model_id")
 _EXPECTED = ("requests", "counts", "dead_letters")
 
 

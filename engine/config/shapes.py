@@ -158,7 +158,7 @@ class Shapes:
         if not path:
             return False
         if path[0] == "mappings":
-            return len(path) > 2 and path[2] in ("fields", "when", "each", "key", "let")
+            return len(path) > 2 and path[2] in ("fields", "when", "each", "key", "let", "model_id")
         if path[0] in KINDS and len(path) > 2:
             schema = step_into(self.of_part(root, str(path[0]), str(path[1])), path[2])
             return bool(schema.get("x-expression"))

@@ -87,14 +87,19 @@ class Run:
         """Everything was read to its end and everything is settled."""
         feed = self._feed
         whole = feed.ended and not feed.limited and feed.error is None
-        return whole and self._courier.halted is None and self._work.ledger.rows == 0
+        settled = self._work.ledger.rows == 0 and not self._work.spooled
+        return whole and self._courier.halted is None and settled
 
     def _over(self) -> bool:
         if self._stopping:
             late = self._stop_by is not None and self._clock.now() >= self._stop_by
             return late or not self._courier.flying
-        idle = not any(sink.lanes.payloads for sink in self._sinks)
-        return self._feed.ended and idle
+        if not self._feed.ended or any(sink.lanes.payloads for sink in self._sinks):
+            return False
+        if self._feed.limited or self._feed.error is not None or not self._work.spooled:
+            return True
+        self._work.upload()  # the last thing to do: files that were spooled
+        return False
 
     def _commit_if_due(self) -> None:
         """An answered payload is committed before anything else is sent: a kill repeats only what is in flight."""

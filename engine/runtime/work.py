@@ -19,6 +19,7 @@ from engine.runtime.plan import Plan
 from engine.runtime.rate import Bucket
 from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import VendorSink, WriterSink
+from engine.runtime.spool import SpoolFile, UploadTalk, uploads
 from engine.runtime.state import Head, State
 from engine.runtime.transport import Transport
 
@@ -47,6 +48,7 @@ class Work:
         )  # fmt: skip
         self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, keep=not dry), dry=dry)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, saved, limit)
+        self.uploading = False
         self._adopt_sinks()
 
     def _adopt_sinks(self) -> None:
@@ -60,6 +62,10 @@ class Work:
                 if self.dry:
                     sink.writer = Nowhere()
                 sink.writer.open(self.head.writers.get(name))
+            elif self.dry:
+                sink.spool = None  # a dry run shows what it would send inline
+            elif sink.spool is not None:
+                sink.spool.open(self.head.writers.get(name))
 
     def _note(self, text: str) -> None:
         if text in self.counts.notes or len(self.counts.notes) < 100:
@@ -90,8 +96,33 @@ class Work:
         for name, sink in self.plan.sinks.items():
             if isinstance(sink, WriterSink):
                 self.head.writers[name] = sink.writer.sync()
+            elif sink.spool is not None:
+                self.head.writers[name] = sink.spool.sync()
         self.head.seconds = self.seconds
         self.state.commit(self.head, self.ledger.take_changes())
+
+    @property
+    def spooled(self) -> bool:
+        """Is there a file that its vendor has not taken yet?"""
+        return bool(uploads(self._vendors))
+
+    @property
+    def _vendors(self) -> list[VendorSink]:
+        return [sink for sink in self.plan.sinks.values() if isinstance(sink, VendorSink)]
+
+    def upload(self) -> None:
+        """Sends the files that were spooled, all at once, when they are on disk."""
+        if not self.uploading:
+            self.uploading = True
+            self.commit()
+            for sink, file in uploads(self._vendors):
+                self.courier.begin(UploadTalk(sink, sink.actions[file.action].bucket, file, self._uploaded))
+
+    def _uploaded(self, file: SpoolFile) -> None:
+        for mapping, payloads in file.counts.items():
+            self.counts.mappings[mapping].payloads += payloads
+            self.counts.mappings[mapping].delivered += payloads
+        self.books.settled += file.counts.total()
 
     def finish_sources(self) -> None:
         """Everything is settled: what readers fetched is of no more use."""
@@ -104,11 +135,15 @@ class Work:
         for sink in self.plan.sinks.values():
             if isinstance(sink, WriterSink):
                 sink.writer.finish()
+            elif sink.spool is not None:
+                sink.spool.finish()
 
     def close(self) -> None:
         for sink in self.plan.sinks.values():
             if isinstance(sink, WriterSink):
                 sink.writer.close()
+            elif sink.spool is not None:
+                sink.spool.close()
         self.letters.close()
 
 

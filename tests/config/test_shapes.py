@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from referencing import Registry as References
 
-from engine.config.build import shared_settings
+from engine.config.build import PARAMETERS, shared_settings
 from engine.config.load import parse
 from engine.config.pipeline import Batching, DeadLetters, Delivery, Errors, MappingSpec, RateLimit, Retry
 from engine.config.references import resolve
@@ -89,7 +89,8 @@ def test_values_have_the_fields_of_their_schema(place, spec):
 
 def test_a_mapping_has_the_fields_of_its_schema():
     words = set(pipeline_schema()["$defs"]["mapping"]["properties"]) - {"description", "from", "to"}
-    assert words == {field.name for field in fields(MappingSpec)} - {"name", "source", "sink", "action"}
+    own = {field.name for field in fields(MappingSpec)} - {"name", "source", "sink", "action", "parameters"}
+    assert words == own | set(PARAMETERS)
 
 
 PARTS = [("sources", "file"), ("sinks", "file"), ("sinks", "stdout"), ("sinks", "discard")]
