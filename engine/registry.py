@@ -17,11 +17,12 @@ BUILTIN: dict[str, dict[str, str]] = {
     "sources": {"file": "engine.sources.files:FileSource"},
     "sinks": {
         "iterable": "engine.vendors.iterable:Iterable",
+        "flagship": "engine.vendors.flagship:Flagship",
         "file": "engine.sinks.file:FileSink",
         "stdout": "engine.sinks.stdout:StdoutSink",
         "discard": "engine.sinks.discard:DiscardSink",
     },
-    "lookups": {},
+    "lookups": {"flagship.decide": "engine.vendors.flagship_decide:Decide"},
 }
 
 
