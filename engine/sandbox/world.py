@@ -18,6 +18,7 @@ import msgspec
 from engine.plugin import Response, WireRequest
 from engine.sandbox.bodies import whole
 from engine.sandbox.faults import Fault, fault, in_process
+from engine.sandbox.flagship import PretendFlagship
 from engine.sandbox.iterable import PretendIterable
 
 
@@ -48,6 +49,11 @@ class Place:
 
 PLACES = {
     "iterable": Place(PretendIterable, ("api.iterable.com", "api.eu.iterable.com"), {"iterable": "/api"}),
+    "flagship": Place(
+        PretendFlagship,
+        ("decision.flagship.io", "cdn.flagship.io", "ariane.abtasty.com", "events.flagship.io"),
+        {"flagship_decision": "/v2", "flagship_bucketing": "", "flagship_collect": "/", "flagship_batch": "/"},
+    ),
 }
 
 
