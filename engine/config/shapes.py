@@ -115,9 +115,9 @@ class Shapes:
             return {}
         properties: Schema = {}
         for kind, part in parts:
-            properties |= self.part(kind, part)["properties"]
-        for word in ("connection", "with", "key", "mode"):
-            properties.pop(word, None)
+            own = {word for word in _NO_ACCOUNT if word in common(kind)["properties"]}
+            taken = self.part(kind, part)["properties"].items()
+            properties |= {word: rule for word, rule in taken if word not in own}
         return {"type": "object", "properties": properties, "required": ["type"], "additionalProperties": False}
 
     def parts_of(self, vendor: str) -> list[tuple[str, str]]:
@@ -166,6 +166,7 @@ class Shapes:
 
 
 _ACCOUNTLESS = ("file", "stdout", "discard")
+_NO_ACCOUNT = ("connection", "with", "key", "mode")  # where parts share them; a vendor's own `mode` is an account's
 
 
 def is_of(part: str, vendor: str) -> bool:

@@ -211,6 +211,16 @@ def test_lookups_have_their_pace_cache_and_patience():
     assert good("lookups: {a: {type: demo.ask, with: {who: x}, on_error: halt}}").lookups["a"].on_error == "halt"
 
 
+def test_a_connection_holds_a_vendors_own_mode():
+    text = (
+        'connections: {ab: {type: flagship, env_id: e, api_key: "${TOKEN}", mode: bucketing}}\n'
+        "lookups: {flags: {type: flagship.decide, connection: ab, with: {visitor_id: x}}}\n"
+        "sinks: {out: {type: stdout}, fs: {type: flagship, connection: ab}}"
+    )
+    pipeline = good(text)
+    assert pipeline.lookups["flags"].settings["mode"] == pipeline.sinks["fs"].settings["mode"] == "bucketing"
+
+
 def test_a_mistake_in_a_connection_says_where_it_is_used():
     text = (
         'connections:\n  ab: {type: demo, token: "${TOKEN}", level: 99}\n'
