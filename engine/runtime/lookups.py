@@ -107,8 +107,6 @@ class Asker:
         if isinstance(parameters, Failure):
             done(parameters)
             return
-        if self._at_once is not None and self._prepared and self._answered_at_once(parameters, done):
-            return
         question = msgspec.json.encode(parameters, order="sorted")
         known, answer = self._cache.get(question, self._clock.now())
         if known:
@@ -120,17 +118,13 @@ class Asker:
             self._waiting.append((question, parameters))
             self._go_on()
 
-    def _answered_at_once(self, parameters: Any, done: Answered) -> bool:
-        """What the vendor can tell without a conversation goes past the cache and the window."""
+    def at_once(self, parameters: Any) -> Any:
+        """What the vendor can tell without a conversation, past the cache and the window; else `LATER`."""
+        if self._at_once is None or not self._prepared or not self.plan.check.accepts(parameters):
+            return LATER
         if self._refresh_at is not None and self._clock.now() >= self._refresh_at:
             self._go_on()
-        if not self.plan.check.accepts(parameters):
-            return False
-        value = self._at_once(**parameters)  # type: ignore[misc]
-        if value is LATER:
-            return False
-        done(self._judged(value))
-        return True
+        return self._at_once(**parameters)
 
     def _go_on(self) -> None:
         """Asks while there is room. An answer given at once comes back here: it must not begin a second loop."""
@@ -220,8 +214,15 @@ class Pending:
             here = self.values[asker.plan.name] = [None] * len(self.rows.records)
             asked = asker.plan.parameters(self.rows, self._only, self.values)
             self._left = len(asked) + 1  # one more, so that answers given at once do not end the stage early
+            alone = len(self.values) == 1
             for index, parameters in zip(self._only, asked, strict=True):
-                asker.ask(_failed_before(self.values, asker.plan, index) or parameters, self._taker(here, index))
+                question = parameters if alone else _failed_before(self.values, asker.plan, index) or parameters
+                value = asker.at_once(question)
+                if value is LATER:
+                    asker.ask(question, self._taker(here, index))
+                else:
+                    here[index] = value
+                    self._left -= 1
             self._left -= 1
 
     def _taker(self, here: list[Any], index: int) -> Answered:
