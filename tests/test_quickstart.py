@@ -30,12 +30,24 @@ def run(folder, file):
     return done.returncode, json.loads(done.stdout.splitlines()[-1])
 
 
+def run_for_people(folder):
+    """What `make run` shows of the quickstart; `folder` holds a copy of `pipelines`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "run", "pipelines/quickstart.yaml", "--sandbox", "--fresh"],
+        cwd=folder, capture_output=True, text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    return done.stderr
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """A copy, so that a run leaves nothing in the checkout."""
-    copy = tmp_path_factory.mktemp("pipelines") / "pipelines"
-    shutil.copytree(ROOT / "pipelines", copy, ignore=shutil.ignore_patterns(".engine", "out"))
-    return copy
+    return copy_of_pipelines(tmp_path_factory.mktemp("checkout"))
+
+
+def copy_of_pipelines(folder):
+    return shutil.copytree(ROOT / "pipelines", folder / "pipelines", ignore=shutil.ignore_patterns(".engine", "out"))
 
 
 @pytest.fixture(scope="session")
