@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from engine.errors import InvalidPipeline, RecordError, Refused
+from engine.errors import InvalidPipeline, Refused
 from engine.model import Failure, Mapped, Payloads, Position, Rows
 from engine.plugin import Source
 from engine.runtime.books import Books
@@ -17,10 +17,10 @@ from engine.runtime.courier import Courier
 from engine.runtime.lanes import Item, weight
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
-from engine.runtime.payloads import REFUSALS, encode, refusal
-from engine.runtime.plan import MappingPlan, Plan, SourcePlan, stable_id
+from engine.runtime.packing import Packer
+from engine.runtime.plan import MappingPlan, Plan, SourcePlan
 from engine.runtime.readers import ReaderSource
-from engine.runtime.sinks import SinkAction, WriterSink
+from engine.runtime.sinks import WriterSink
 from engine.runtime.talks import Group, Parameters
 
 Lookups = Mapping[str, Sequence[Any]]
@@ -39,6 +39,7 @@ class Feed:
         self._saved = {(track.source, track.file): track for track in saved}
         self._askers = {name: Asker(lookup, courier, clock) for name, lookup in plan.lookups.items()}
         self._asked: deque[Pending] = deque()
+        self._packer = Packer(plan.pipeline.name, books)
         self._limit, self._courier = limit, courier
         self._batches = self._read()
         self._read_all = False
@@ -185,8 +186,7 @@ class Feed:
         """Checks and encodes each payload and hands it to its sink."""
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
-        elements = result.elements
-        items = self._items(plan, source, rows, ticket, result, elements)
+        items = self._packer.items(plan, source, rows, ticket, result)
         if not plan.spec.parameters:
             self._hand_over(plan, items, ())
             return
@@ -210,42 +210,6 @@ class Feed:
             else:
                 found.setdefault(tuple((name, _plain(one)) for name, one in value.items()), []).append(item)
         return found
-
-    def _items(
-        self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped,
-        elements: list[int] | None,
-    ) -> list[Item]:  # fmt: skip
-        """The hot loop: each payload is checked, encoded and given its key; one that is refused is buried."""
-        action, keys, numbers, items = plan.action, result.keys, rows.numbers, []
-        accepts, key_of, fill, limit = action.check.accepts, action.key, action.stable_id, action.max_payload
-        for number, (payload, record) in enumerate(zip(result.payloads, result.sources, strict=True)):
-            element = 0 if elements is None else elements[number]
-            row = record if numbers is None else numbers[record]
-            try:
-                if fill is not None:
-                    self._fill(fill, payload, source, rows, record, plan, element)
-                if not accepts(payload):
-                    payload = _mended(action, payload)
-                body = encode(payload)
-                if len(body) > limit:
-                    raise RecordError("too-large", f"{len(body)} bytes are more than one request may have ({limit})")
-                if keys is not None:
-                    key = keys[number]
-                else:
-                    key = source.key(rows, record) if key_of is None else key_of(payload)
-                items.append(Item(body, key, ticket, row, element))
-            except REFUSALS as error:
-                self._books.rejected(plan.spec.name, rows, record, element, refusal(error), payload)
-                ticket.settle(row, element)
-        return items
-
-    def _fill(
-        self, field: str, payload: Any, source: SourcePlan, rows: Rows, record: int, plan: MappingPlan, element: int
-    ) -> None:
-        """Gives the payload a stable id, unless it has its own."""
-        if payload.__class__ is dict and payload.get(field) in (None, ""):
-            name, identity = plan.spec.name, source.identity(rows, record)
-            payload[field] = stable_id(self._plan.pipeline.name, source.spec.name, name, identity, element)
 
     def _hand_over(self, plan: MappingPlan, items: list[Item], parameters: Parameters) -> None:
         if isinstance(plan.sink, WriterSink):
@@ -288,16 +252,6 @@ def _cut(source: Source, rows: Rows, limit: int) -> Rows:
 
 def _open_records(rows: Rows, ticket: Ticket) -> list[int]:
     return [i for i in range(len(rows.records)) if not ticket.flags[rows.row(i)]]
-
-
-def _mended(action: SinkAction, payload: Any) -> Any:
-    """The payload as the vendor's `mend` makes it, if that passes; else the reason of the refusal."""
-    mended = payload
-    if action.mend is not None:
-        mended = action.mend(payload)
-        if action.check.accepts(mended):
-            return mended
-    raise action.check.explain(mended)
 
 
 def _expect_elements(rows: Rows, ticket: Ticket, result: Mapped) -> None:
