@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, NamedTuple, overload
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -225,6 +227,26 @@ class Stream:
             yield self.tail
 
 
+def form(fields: Mapping[str, Any], path: str, size: int, *, part: str = "file") -> tuple[Stream, str]:
+    """A form upload: the body and its content type. Fields go in the order given, then the file as the last part."""
+    seed = repr((list(fields.items()), path, size)).encode("utf-8", "surrogatepass")
+    boundary = blake2b(seed, digest_size=16).hexdigest()
+    head = b"".join(_part(boundary, name) + str(value).encode() + b"\r\n" for name, value in fields.items())
+    body = Stream(path, size, head + _part(boundary, part), f"\r\n--{boundary}--\r\n".encode())
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
+def _part(boundary: str, name: str) -> bytes:
+    quoted = name.replace("%", "%25").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+    return f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"\r\n\r\n'.encode()
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Scheme, host and port: a vendor's headers go to its own origin only."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
 @dataclass(frozen=True, slots=True)
 class Landing:
     """Where an answer's body goes: a part file. What an earlier attempt left in it is gone on with, if the vendor
@@ -255,6 +277,7 @@ class Request:
     patient: bool = True
     body: bytes | Stream | None = None
     into: Landing | None = None
+    bare: bool = False  # without the vendor's headers, wherever it goes: a signed address
 
 
 @dataclass(frozen=True, slots=True)

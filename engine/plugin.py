@@ -13,11 +13,9 @@ opens a socket, sleeps, retries, counts or logs. What it returns names only the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any, ClassVar, Protocol
-from urllib.parse import urlsplit
 
 from engine.errors import (
     EngineError,
@@ -44,6 +42,8 @@ from engine.model import (
     Stream,
     Verdict,
     WireRequest,
+    form,
+    origin,
 )
 
 __all__ = [
@@ -161,26 +161,6 @@ def delete(path: str, json: Any = None, **more: Any) -> Request:
     return Request("DELETE", path, json, **more)
 
 
-def form(fields: Mapping[str, Any], path: str, size: int, *, part: str = "file") -> tuple[Stream, str]:
-    """A form upload: the body and its content type. Fields go in the order given, then the file as the last part."""
-    seed = repr((list(fields.items()), path, size)).encode("utf-8", "surrogatepass")
-    boundary = blake2b(seed, digest_size=16).hexdigest()
-    head = b"".join(_part(boundary, name) + str(value).encode() + b"\r\n" for name, value in fields.items())
-    body = Stream(path, size, head + _part(boundary, part), f"\r\n--{boundary}--\r\n".encode())
-    return body, f"multipart/form-data; boundary={boundary}"
-
-
-def _part(boundary: str, name: str) -> bytes:
-    quoted = name.replace("%", "%25").replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-    return f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"\r\n\r\n'.encode()
-
-
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Scheme, host and port: a vendor's headers go to its own origin only."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname or "", parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
 def rejected(code: str, reason: str) -> Verdict:
     """Final: the payload goes to the dead letters."""
     return Verdict("rejected", code, reason)
@@ -212,6 +192,7 @@ class Action:
     method: Callable[..., Conversation]
     doc: str
     max_records: int = 1
+    usual_bytes: int | None = None  # of a request where the pipeline's `batch` says nothing; None: `max_bytes`
     usual_records: int | None = None  # of a request where the pipeline's `batch` says nothing; None: `max_records`
     max_bytes: int | None = None
     rate: float | None = None
@@ -317,6 +298,10 @@ class Vendor:
         name counts as delivered, so a vendor that stored nothing names every payload.
         """
         return None
+
+    def expects(self, action: str, parameters: Collection[str]) -> None:
+        """Raises `InvalidPipeline` where a mapping lacks what the action needs; `parameters` are those it gives."""
+        return
 
     def upload(self, action: str, file: Spooled, **parameters: Any) -> Conversation:
         """Sends a whole file of payloads of one action; `parameters` are those that the action's method takes."""

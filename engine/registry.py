@@ -14,15 +14,25 @@ from typing import Any
 KINDS = ("sources", "sinks", "lookups")
 
 BUILTIN: dict[str, dict[str, str]] = {
-    "sources": {"file": "engine.sources.files:FileSource"},
+    "sources": {
+        "file": "engine.sources.files:FileSource",
+        "lumidatum_report": "engine.vendors.lumidatum:Lumidatum",
+        "lumidatum_report_dates": "engine.vendors.lumidatum:Lumidatum",
+    },
     "sinks": {
         "iterable": "engine.vendors.iterable:Iterable",
         "flagship": "engine.vendors.flagship:Flagship",
+        "lumidatum": "engine.vendors.lumidatum_sink:LumidatumSink",
         "file": "engine.sinks.file:FileSink",
         "stdout": "engine.sinks.stdout:StdoutSink",
         "discard": "engine.sinks.discard:DiscardSink",
     },
-    "lookups": {"flagship.decide": "engine.vendors.flagship_decide:Decide"},
+    "lookups": {"flagship.decide": "engine.vendors.flagship_decide:Decide",
+        "lumidatum.recommendations": "engine.vendors.lumidatum:Lumidatum",
+        "lumidatum.recommendation_descriptions": "engine.vendors.lumidatum:Lumidatum",
+        "lumidatum.lifetime_value": "engine.vendors.lumidatum:Lumidatum",
+        "lumidatum.segmentation": "engine.vendors.lumidatum:Lumidatum",
+    },
 }
 
 

@@ -155,8 +155,7 @@ def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, 
         mapper, problems = compile_mapping(plan.spec, context=plan.context, columns=columns)
         if mapper is not None:
             plan._mappers[columns] = mapper
-        if plan.spec.parameters:
-            problems += _check_parameters(plan, columns)
+        problems += _check_parameters(plan, columns)
         for name in plan.needs_lookups & set(lookups):
             problems += lookups[name].compile(columns)[1]
         seen.update({(p.path, p.at, p.code): p for p in problems})
@@ -164,8 +163,15 @@ def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, 
 
 
 def _check_parameters(plan: MappingPlan, columns: tuple[str, ...] | None) -> list[Problem]:
-    """May the action have them, and are they expressions?"""
+    """May the action have what the mapping gives it beside payloads, and has it what it needs?"""
     path = ("mappings", plan.spec.name)
+    try:
+        if isinstance(plan.sink, VendorSink):
+            plan.sink.vendor.expects(plan.action.name, plan.spec.parameters.keys())
+    except InvalidPipeline as error:
+        return [Problem("missing-setting", str(error), path, on_key=True)]
+    if not plan.spec.parameters:
+        return []
     taken = inspect.signature(plan.action.method).parameters
     found = [
         Problem("unknown-key", f"{plan.sink.name}.{plan.action.name} takes no {word}", (*path, word), on_key=True)
@@ -286,7 +292,9 @@ def _vendor_action(
         name=action.name,
         check=Check(payload_schema(schema, action.name)),
         max_records=min(spec.batch.max_records or action.usual_records or action.max_records, action.max_records),
-        max_bytes=min(spec.batch.max_bytes or DEFAULT_MAX_BYTES, action.max_bytes or DEFAULT_MAX_BYTES),
+        max_bytes=min(
+            spec.batch.max_bytes or action.usual_bytes or DEFAULT_MAX_BYTES, action.max_bytes or DEFAULT_MAX_BYTES
+        ),
         bucket=bucket,
         method=action.method.__get__(vendor),
         key=action.key,

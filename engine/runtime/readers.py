@@ -89,7 +89,7 @@ class Fetching:
         target = self.base / said.save_to if said.save_to else self._place(said.name, "file")
         landing = Landing(str(target.with_name(f"{target.name}.part")))
         _make(self.folder)
-        yield Request("GET", said.url, timeout=said.timeout or DOWNLOAD, into=landing)
+        yield Request("GET", said.url, timeout=said.timeout or DOWNLOAD, into=landing, bare=True)
         with told(str(target)):
             size = Path(landing.path).stat().st_size
             if said.save_to:

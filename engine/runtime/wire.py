@@ -19,7 +19,7 @@ def wire(vendor: Vendor, request: Request) -> WireRequest:
     if request.params:
         url += ("&" if "?" in url else "?") + urlencode(request.params)
     headers: dict[str, str | Secret] = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
-    if origin(url) == origin(vendor.base_url):
+    if not request.bare and origin(url) == origin(vendor.base_url):
         headers |= vendor.headers()
     body: bytes | Stream = b""
     if request.body is not None:

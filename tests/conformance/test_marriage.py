@@ -30,7 +30,12 @@ GIVEN = {"base"}  # the pipeline's folder: no setting, the engine knows it
 
 
 def constructor(kind: str, name: str) -> dict[str, inspect.Parameter]:
-    parameters = inspect.signature(REGISTRY.load(kind, name)).parameters
+    """What its settings are given to: the constructor's parameters and, for a vendor's source, the reader's."""
+    part = REGISTRY.load(kind, name)
+    parameters = dict(inspect.signature(part).parameters)
+    if kind == "sources" and isinstance(part, type) and issubclass(part, Vendor):
+        reader = inspect.signature(part.readers()[name].method).parameters
+        parameters |= {setting: parameter for setting, parameter in reader.items() if setting != "self"}
     return {name: parameter for name, parameter in parameters.items() if name not in GIVEN}
 
 
