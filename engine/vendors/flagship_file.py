@@ -17,7 +17,7 @@ class Copy(msgspec.Struct):
     """What is kept of an environment between runs."""
 
     content: msgspec.Raw
-    last_modified: str | None = None
+    last_modified: str | None
     etag: str | None = None
 
     @property

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from engine.plugin import NotNow, Question, RecordError, Response, TurnedAway
+from engine.plugin import NotNow, Question, RecordError, Request, Response, TurnedAway, Unreadable
 from engine.vendors.buckets import Decision, accept, modification, visitor_context
 from engine.vendors.flagship_answers import read_campaigns
 from engine.vendors.flagship_client import DEBUG, ERROR, WARNING, Client, Outcome
@@ -119,7 +119,8 @@ class Visitor:
         except (NotNow, TurnedAway) as error:
             why = f"campaigns could not be had: {error}; what was held stays"
             self._client.log(ERROR, why)
-            yield from self._client.sent(self._client.endpoints.context_event(self.who, self._context, patient=False))
+            if not isinstance(error, Unreadable):
+                yield from self._client.sent(self._event())
             return False, why
         self._panic = decision.panic
         if self._refused("synchronize_modifications"):
@@ -131,10 +132,12 @@ class Visitor:
 
     def _told(self) -> Question:
         """The context event and the cache, after a decision."""
-        event = self._client.endpoints.context_event(self.who, self._context, patient=False)
-        yield from self._client.sent(event)
+        yield from self._client.sent(self._event())
         yield from self._client.save(self.visitor_id, self._held)
         return True, ""
+
+    def _event(self) -> Request:
+        return self._client.endpoints.context_event(self.who, self._context, patient=False)
 
     # --- reading -----------------------------------------------------------------------------------------------
 
