@@ -10,7 +10,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 # Anything else but 0 and 1 is a failure.
 run: $(VENV)/.installed
 	@$(BIN)/python -m engine run pipelines/quickstart.yaml --sandbox --fresh || { code=$$?; [ $$code -eq 1 ] || exit $$code; \
-	echo "The engine ended with exit code 1: everything was delivered but the refused rows above, which the file holds on purpose."; }
+	echo "The engine ended with exit code 1: finished, and the rows above were refused, which the file holds on purpose."; }
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m pytest -rs
