@@ -248,6 +248,21 @@ def test_several_files_the_worst_exit_counts_and_a_wrong_one_stops_all(shop):
     assert engine(shop, "run", "shop.yaml", "other.yaml", "--sandbox", "--json", code=2).stdout == ""
 
 
+def test_a_report_that_cannot_be_written_is_3_before_anything_is_sent(shop):
+    (shop / "taken").write_text("a file, where a folder is wanted")
+    done = engine(shop, "run", "shop.yaml", "--sandbox", "--report", "taken/report.json", code=3)
+    assert "cannot write the report" in done.stderr
+    assert not (shop / ".engine").exists()
+
+
+def test_reports_of_several_files_stand_in_one_file(shop):
+    (shop / "other.yaml").write_text(PIPELINE.replace("name: shop", "name: other"))
+    for _ in range(2):  # a second command replaces them
+        engine(shop, "run", "other.yaml", "shop.yaml", "--sandbox", "--report", "report.jsonl", code=0)
+        lines = (shop / "report.jsonl").read_text().splitlines()
+        assert [json.loads(line)["pipeline"] for line in lines] == ["other", "shop"]
+
+
 # --- signals -----------------------------------------------------------------------------------------------------
 
 

@@ -142,6 +142,21 @@ def test_the_readme_shows_what_the_quickstart_prints(tmp_path):
     assert steady(run_for_people(tmp_path)) in steady(shown)
 
 
+def test_the_readme_names_every_command_and_no_other():
+    from engine.cli import group
+
+    known = set()
+    for name, command in group.commands.items():
+        known |= {f"{name} {below}" for below in command.commands} if hasattr(command, "commands") else {name}
+    table = (ROOT / "README.md").read_text("utf-8").partition("## The commands")[2].partition("\n## ")[0]
+    named = set()
+    for line in re.findall(r"^\| (`engine .*?`) \| ", table, re.MULTILINE):
+        for words in re.findall(r"`engine ([a-z]+)((?: [a-z|\\]+)?)", line):
+            below = words[1].replace("\\", "").split("|") if words[1] else [""]
+            named |= {f"{words[0]} {each.strip()}".strip() for each in below}
+    assert named == known
+
+
 # --- examples in tables ------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from engine.commands.files import load_all
+from engine.commands.reports import Reports
 from engine.config.pipeline import Pipeline
 from engine.console import LiveProgress, PlainProgress, report_text, stderr
 from engine.errors import EngineError, Halt, InvalidPipeline, Refused
@@ -33,7 +33,7 @@ def run_files(
     loaded = load_all(files, registry, sets, env, sandbox=sandbox, sending=not dry_run)
     if loaded is None:
         return 2
-    worst = 0
+    worst, reports = 0, Reports(as_json, report)
     for pipeline, secrets in loaded:
         if state is not None:
             pipeline = replace(pipeline, state=state.absolute())
@@ -42,7 +42,7 @@ def run_files(
             transport=_transport(sandbox, faults, dry_run, secrets),
         )  # fmt: skip
         show = partial(report_text, sandbox=sandbox, file=pipeline.path, limit=limit)
-        code = _run_one(pipeline, registry, options, show, as_json, report, no_progress)
+        code = _run_one(pipeline, registry, options, show, reports, no_progress)
         worst = max(worst, code)
         if code == 130:
             break
@@ -50,8 +50,8 @@ def run_files(
 
 
 def _run_one(
-    pipeline: Pipeline, registry: Registry, options: Options, show: Callable[..., str], as_json: bool,
-    path: Path | None, no_progress: bool,
+    pipeline: Pipeline, registry: Registry, options: Options, show: Callable[..., str],
+    reports: Reports, no_progress: bool,
 ) -> int:  # fmt: skip
     observer = _observer(no_progress)
     options.observer = observer
@@ -60,45 +60,20 @@ def _run_one(
         outcome = run_pipeline(pipeline, registry, options)
     except (InvalidPipeline, Halt, Refused) as error:
         observer.close()
-        return _could_not_begin(pipeline, error, as_json, path, mask)
+        return _could_not_begin(pipeline, error, reports, mask)
     observer.close()
     stderr(mask(show(outcome.report, outcome.examples)))
-    _publish(outcome.report, as_json, path, mask)
+    reports.publish(outcome.report, mask)
     return outcome.exit
 
 
-def _could_not_begin(
-    pipeline: Pipeline, error: EngineError, as_json: bool, path: Path | None, mask: Callable[[str], str]
-) -> int:
+def _could_not_begin(pipeline: Pipeline, error: EngineError, reports: Reports, mask: Callable[[str], str]) -> int:
     stderr(
         mask(f"{pipeline.name}: {error}" + (f" ({error.where})" if isinstance(error, Halt) and error.where else ""))
     )
     status, code = ("halted", 3) if isinstance(error, Halt) else ("failed", 4 if isinstance(error, Refused) else 2)
-    _publish({"pipeline": pipeline.name, "status": status, "error": {"reason": str(error)}}, as_json, path, mask)
+    reports.publish({"pipeline": pipeline.name, "status": status, "error": {"reason": str(error)}}, mask)
     return code
-
-
-def _publish(report: dict[str, Any], as_json: bool, path: Path | None, mask: Callable[[str], str]) -> None:
-    line = mask(msgspec.json.encode(report).decode())
-    if as_json:
-        try:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
-            stderr("nobody reads stdout any more: the report went nowhere")
-    if path is not None:
-        _write_private(path, line + "\n")
-
-
-def _write_private(path: Path, text: str) -> None:
-    """A report may name files and counts of a business: readable by its owner only."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        private = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(private, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise Halt(f"cannot write the report: {error.strerror}", where=str(path), code="disk") from error
 
 
 def _observer(no_progress: bool) -> Any:
