@@ -196,3 +196,10 @@ def in_process(answer: Response) -> Response:
     if isinstance(answer, Spoilt) and answer.drip:
         return replace(answer, delay=answer.delay + answer.drip, drip=0.0)
     return answer
+
+
+def announced(answer: Response) -> Response:
+    """A cut answer with the length that it promised, by which a program can tell."""
+    if isinstance(answer, Spoilt) and answer.announced is not None:
+        return replace(answer, headers={**answer.headers, "content-length": str(answer.announced)})
+    return answer

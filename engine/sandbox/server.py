@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from io import BufferedReader
+from pathlib import Path
 
-from engine.plugin import NoAnswer, Response, WireRequest
+from engine.plugin import NoAnswer, Response, Stream, WireRequest
 from engine.sandbox.faults import Spoilt
 from engine.sandbox.world import World
 
@@ -38,25 +40,43 @@ class Server:
 
     def __init__(self, world: World, port: int = 0, host: str = "127.0.0.1") -> None:
         self.world = world
-        self._listening = socket.create_server((host, port), backlog=256)
-        self.port: int = self._listening.getsockname()[1]
+        self._listening = [socket.create_server((host, port), backlog=256)]
+        self.port: int = self._listening[0].getsockname()[1]
         self.root = f"http://{host}:{self.port}"
         self.urls = world.urls(self.root)
+        self._places = [("", self.root)]
+        for name in world.apart:
+            self._open_apart(name, host)
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._accepting = threading.Thread(target=self._accept, name="sandbox", daemon=True)
-        self._accepting.start()
+        self._accepting = [
+            threading.Thread(target=self._accept, args=(at, *place), name="sandbox", daemon=True)
+            for at, place in zip(self._listening, self._places, strict=True)
+        ]
+        for thread in self._accepting:
+            thread.start()
+
+    def _open_apart(self, name: str, host: str) -> None:
+        """A port for a vendor's part that is another origin."""
+        listening = socket.create_server((host, 0), backlog=256)
+        root = f"http://{host}:{listening.getsockname()[1]}"
+        self._listening.append(listening)
+        self._places.append((name, root))
+        self.urls[name] = root
+        self.world.move(name, root)
 
     def close(self) -> None:
         """Ends all connections and waits for their threads."""
         self._closing.set()
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):  # where shutdown does not wake `accept`, a caller does
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-        self._accepting.join(5)
-        self._listening.close()
+        for listening, thread in zip(self._listening, self._accepting, strict=True):
+            address = listening.getsockname()
+            with contextlib.suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):  # where shutdown does not wake `accept`, a caller does
+                socket.create_connection(address, timeout=1).close()
+            thread.join(5)
+            listening.close()
         with self._lock:
             open_ones = dict(self._connections)
         for connection, thread in open_ones.items():
@@ -64,42 +84,48 @@ class Server:
                 connection.shutdown(socket.SHUT_RDWR)
             thread.join(5)
 
-    def _accept(self) -> None:
+    def _accept(self, listening: socket.socket, place: str, root: str) -> None:
         while not self._closing.is_set():
             try:
-                connection, _ = self._listening.accept()
+                connection, _ = listening.accept()
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(connection, place, root), daemon=True)
             with self._lock:
                 self._connections[connection] = thread
             thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, place: str, root: str) -> None:
         try:
             with connection, connection.makefile("rb") as stream:
-                self._converse(connection, stream)
+                self._converse(connection, stream, place, root)
         except OSError:
             pass  # the other side has gone
         finally:
             with self._lock:
                 self._connections.pop(connection, None)
 
-    def _converse(self, connection: socket.socket, stream: BufferedReader) -> None:
+    def _converse(self, connection: socket.socket, stream: BufferedReader, place: str, root: str) -> None:
         while not self._closing.is_set():
             try:
-                request = read_request(stream, connection, self.root)
+                request = read_request(stream, connection, root, lambda url: self.world.large(url, place))
             except BadRequest as error:
                 _dismiss(connection, error.status)
                 return
-            if request is None or not self._answer(connection, request):
+            if request is None:
                 return
+            try:
+                if not self._answer(connection, request, place):
+                    return
+            finally:
+                if isinstance(request.body, Stream):
+                    Path(request.body.path).unlink()
 
-    def _answer(self, connection: socket.socket, request: WireRequest) -> bool:
+    def _answer(self, connection: socket.socket, request: WireRequest, place: str) -> bool:
         """Answers one request; False when the connection ends with it."""
         try:
-            answer = self.world.answer(request)
+            answer = self.world.answer(request, place)
         except NoAnswer:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             return False
@@ -147,8 +173,10 @@ def _dismiss(connection: socket.socket, status: int) -> None:
 # --- HTTP/1.1, as much as is needed -------------------------------------------------------------------------
 
 
-def read_request(stream: BufferedReader, connection: socket.socket, root: str) -> WireRequest | None:
-    """The next request of a connection; None at its end. Raises `BadRequest`."""
+def read_request(
+    stream: BufferedReader, connection: socket.socket, root: str, large: Callable[[str], bool]
+) -> WireRequest | None:
+    """The next request of a connection; None at its end. Raises `BadRequest`. A `large` body goes into a file."""
     first = _line(stream)
     if not first:
         return None
@@ -162,7 +190,23 @@ def read_request(stream: BufferedReader, connection: socket.socket, root: str) -
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
     target = words[1].decode("latin-1")
     url = root + target if target.startswith("/") else target
-    return WireRequest(words[0].decode("latin-1"), url, headers, _body(stream, headers))
+    method, announced = words[0].decode("latin-1"), headers.get("content-length", "0")
+    if large(url) and announced.isdecimal() and int(announced) > BODY_CAP:
+        return WireRequest(method, url, headers, _spooled(stream, int(announced)))
+    return WireRequest(method, url, headers, _body(stream, headers))
+
+
+def _spooled(stream: BufferedReader, length: int) -> Stream:
+    """A body of any size, in a file."""
+    left = length
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        while left and (piece := stream.read(min(left, 1 << 20))):
+            file.write(piece)
+            left -= len(piece)
+    if left:
+        Path(file.name).unlink()
+        raise BadRequest(400, "cut short")
+    return Stream(file.name, length)
 
 
 def _line(stream: BufferedReader) -> bytes:

@@ -17,9 +17,11 @@ import msgspec
 
 from engine.plugin import Response, WireRequest
 from engine.sandbox.bodies import whole
-from engine.sandbox.faults import Fault, fault, in_process
+from engine.sandbox.faults import Fault, announced, fault, in_process
 from engine.sandbox.flagship import PretendFlagship
 from engine.sandbox.iterable import PretendIterable
+from engine.sandbox.lumidatum import PretendLumidatum
+from engine.sandbox.lumidatum_storage import PretendStorage
 
 
 class Clock(Protocol):
@@ -45,6 +47,7 @@ class Place:
     make: Callable[..., PretendVendor]
     hosts: tuple[str, ...]
     paths: Mapping[str, str]
+    beside: str = ""  # the vendor that it belongs to: it is served on a port of its own
 
 
 PLACES = {
@@ -54,6 +57,8 @@ PLACES = {
         ("decision.flagship.io", "cdn.flagship.io", "ariane.abtasty.com", "events.flagship.io"),
         {"flagship_decision": "/v2", "flagship_bucketing": "", "flagship_collect": "/", "flagship_batch": "/"},
     ),
+    "lumidatum": Place(PretendLumidatum, ("www.lumidatum.com", "lumidatum.com"), {"lumidatum": ""}),
+    "storage": Place(PretendStorage, ("storage.lumidatum.test",), {"storage": ""}, beside="lumidatum"),
 }
 
 
@@ -80,27 +85,47 @@ class World:
     ) -> None:
         own = settings or {}
         self.faults = [given if isinstance(given, Fault) else fault(given) for given in faults]
-        self.vendors = {name: place.make(clock, **own.get(name, {})) for name, place in PLACES.items()}
+        self.vendors = {n: place.make(clock, **own.get(n, {})) for n, place in PLACES.items() if not place.beside}
+        self.vendors |= {n: getattr(self.vendors[place.beside], n) for n, place in PLACES.items() if place.beside}
         self.received: list[Received] = []
         self._hosts = {host: name for name, place in PLACES.items() for host in place.hosts}
         self._lock = threading.Lock()
 
     def handle(self, request: WireRequest) -> Response:
         """The answer; raises `NoAnswer` where the connection is lost."""
-        return in_process(self.answer(request))
+        return in_process(announced(self.answer(request)))
 
-    def answer(self, request: WireRequest) -> Response:
-        """The same, as a port needs it: an answer may be `Spoilt`."""
+    def answer(self, request: WireRequest, place: str = "") -> Response:
+        """The same, as a port needs it: an answer may be `Spoilt`. `place` is whose port it is, if one's own."""
         with self._lock:
-            return self._answer(request)
+            return self._answer(request, place)
 
     def urls(self, root: str) -> dict[str, str]:
-        """Base addresses by name, below the address of a port."""
-        return {name: f"{root}/{at}{path}" for at, place in PLACES.items() for name, path in place.paths.items()}
+        """Base addresses by name, below the address of a port; not of those with a port of their own."""
+        return {
+            name: f"{root}/{at}{path}"
+            for at, place in PLACES.items()
+            if not place.beside
+            for name, path in place.paths.items()
+        }
 
-    def _answer(self, request: WireRequest) -> Response:
+    @property
+    def apart(self) -> list[str]:
+        """The places that have a port of their own."""
+        return [name for name, place in PLACES.items() if place.beside]
+
+    def move(self, name: str, root: str) -> None:
+        """A place with a port of its own is there from now on."""
+        self.vendors[name].url = root  # type: ignore[attr-defined]
+
+    def large(self, url: str, place: str) -> bool:
+        """May a request to that address be of any size?"""
+        name = place or urlsplit(url).path.lstrip("/").partition("/")[0]
+        return bool(getattr(self.vendors.get(name), "large", False))
+
+    def _answer(self, request: WireRequest, place: str) -> Response:
         parts = urlsplit(request.url)
-        name, path = self._hosts.get(parts.hostname or "", ""), parts.path
+        name, path = place or self._hosts.get(parts.hostname or "", ""), parts.path
         if not name:
             name, _, path = path.lstrip("/").partition("/")
             path = f"/{path}"
@@ -114,7 +139,8 @@ class World:
         def work() -> Response:
             response = self.vendors[name].handle(request)
             if 200 <= response.status < 300:
-                self.received.append(Received(name, request.method, path, whole(request)))
+                body = b"" if getattr(self.vendors[name], "large", False) else whole(request)
+                self.received.append(Received(name, request.method, path, body))
             return response
 
         answering: Callable[[], Response] = work
