@@ -110,6 +110,33 @@ def test_payload_schemas_are_the_actions(name: str) -> None:
     assert list(REGISTRY.schema("sinks", name)["$defs"]) == list(REGISTRY.load("sinks", name).actions())
 
 
+LOOKUPS = [name for kind, name in PARTS if kind == "lookups"]
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_a_lookups_parameters_are_its_methods(name: str) -> None:
+    kind, schema = REGISTRY.load("lookups", name), REGISTRY.schema("lookups", name)["$defs"]["with"]
+    lookup = kind.lookups()[name.rpartition(".")[2]]
+    methods = [lookup.method, *([getattr(kind, lookup.at_once)] if lookup.at_once else [])]
+    for method in methods:
+        parameters = dict(list(inspect.signature(method).parameters.items())[1:])
+        assert set(schema["properties"]) == set(parameters)
+        assert set(schema.get("required", [])) == {n for n, p in parameters.items() if p.default is p.empty}
+    assert schema["additionalProperties"] is False and lookup.doc
+    assert lookup.prepare is None or callable(getattr(kind, lookup.prepare))
+    assert (lookup.rate is None or lookup.rate > 0) and lookup.concurrency >= 1
+
+
+@pytest.mark.parametrize("name", LOOKUPS)
+def test_a_lookups_secrets_are_never_shown(name: str) -> None:
+    schema = REGISTRY.schema("lookups", name)
+    secrets = {n for n, shape in schema["properties"].items() if shape.get("x-secret")}
+    settings = {n: Secret("s3cret-value") if n in secrets else "x" for n in {*schema["required"], *secrets}}
+    vendor = REGISTRY.load("lookups", name)(**settings)
+    assert secrets
+    assert "s3cret-value" not in repr(vars(vendor)) + repr(vendor.headers())
+
+
 @pytest.mark.parametrize("name", VENDORS)
 def test_payloads_are_closed(name: str) -> None:
     for payload in REGISTRY.schema("sinks", name)["$defs"].values():
@@ -130,6 +157,7 @@ def test_every_action_says_what_it_does(name: str) -> None:
     for action in REGISTRY.load("sinks", name).actions().values():
         assert action.doc, action.name
         assert action.max_records >= 1
+        assert action.usual_records is None or 1 <= action.usual_records <= action.max_records
         assert action.rate is None or action.rate > 0
 
 
