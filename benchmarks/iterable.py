@@ -80,7 +80,7 @@ ENGINE = [sys.executable, "-m", "engine", "run", "bench.yaml", "--no-progress", 
 
 
 def users_in_bulk(folder: Path, rows: int, rounds: int) -> Iterator[str]:
-    place = home(folder, "users", rows, USERS, 4)
+    place = home(folder, "users", rows, USERS, 1)  # one request at a time, as the peer has
     with vendor(0.0) as url:
         env = {"ITERABLE_URL": url, "ITERABLE_API_KEY": "bench-key-0123"}
         ours = (ENGINE, place, env)

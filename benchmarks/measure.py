@@ -24,16 +24,20 @@ class Cost:
 
 def run(command: Sequence[str], cwd: Path, **environ: str) -> Cost:
     """One run; an exit code other than 0 is an error of the benchmark."""
+    # An environment that keeps bytecode from being written would charge every start with compiling.
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
     with (cwd / "output.txt").open("w") as output:
         process = subprocess.Popen(
-            command, cwd=cwd, stdout=output, stderr=output, env={**os.environ, "PYTHONPATH": str(ROOT), **environ}
+            command, cwd=cwd, stdout=output, stderr=output, env={**inherited, "PYTHONPATH": str(ROOT), **environ}
         )
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - began
     if process.returncode != 0:
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{(cwd / 'output.txt').read_text()[-2000:]}")
+        raise SystemExit(
+            f"{' '.join(command)} ended with {process.returncode}:\n{(cwd / 'output.txt').read_text()[-2000:]}"
+        )
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / scale)
 

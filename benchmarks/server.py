@@ -9,7 +9,11 @@ import asyncio
 import json
 import sys
 
-EMPTY = {f"{kind}{whom}": [] for kind in ("invalid", "notFound", "invalidData", "conflict", "forgotten") for whom in ("Emails", "UserIds")}
+EMPTY = {
+    f"{kind}{whom}": []
+    for kind in ("invalid", "notFound", "invalidData", "conflict", "forgotten")
+    for whom in ("Emails", "UserIds")
+}
 
 
 def answer_to(path: bytes, body: bytes) -> bytes:
@@ -17,7 +21,13 @@ def answer_to(path: bytes, body: bytes) -> bytes:
         return b'{"msg":"","code":"Success","params":null}'
     said = json.loads(body)
     count = len(said.get("users") or said.get("events") or [])
-    report = {"successCount": count, "failCount": 0, "createdFields": [], "filteredOutFields": [], "failedUpdates": EMPTY}
+    report = {
+        "successCount": count,
+        "failCount": 0,
+        "createdFields": [],
+        "filteredOutFields": [],
+        "failedUpdates": EMPTY,
+    }
     return json.dumps(report | {"invalidEmails": [], "invalidUserIds": []}).encode()
 
 
@@ -32,7 +42,9 @@ class Vendor(asyncio.Protocol):
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
             head = bytes(self.buffer[:end])
-            length = next((int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length")), 0)
+            length = next(
+                (int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length")), 0
+            )
             if len(self.buffer) < end + 4 + length:
                 return
             body = bytes(self.buffer[end + 4 : end + 4 + length])
@@ -40,7 +52,10 @@ class Vendor(asyncio.Protocol):
             self.reply(answer_to(head.split(b" ")[1], body))
 
     def reply(self, body: bytes) -> None:
-        said = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        said = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+            len(body),
+            body,
+        )
         if self.latency:
             asyncio.get_running_loop().call_later(self.latency, self.transport.write, said)
         else:
