@@ -119,10 +119,12 @@ def test_a_lookups_parameters_are_its_methods(name: str) -> None:
     lookup = kind.lookups()[name.rpartition(".")[2]]
     for method in (lookup.method, *([getattr(kind, lookup.at_once)] if lookup.at_once else [])):
         parameters = dict(list(inspect.signature(method).parameters.items())[1:])
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        assert schema["additionalProperties"] is takes_any
+        if not takes_any:
             assert set(schema["properties"]) == set(parameters)
             assert set(schema.get("required", [])) == {n for n, p in parameters.items() if p.default is p.empty}
-    assert schema["additionalProperties"] is False and lookup.doc
+    assert lookup.doc
     assert lookup.prepare is None or callable(getattr(kind, lookup.prepare))
     assert (lookup.rate is None or lookup.rate > 0) and lookup.concurrency >= 1
 
@@ -167,6 +169,7 @@ def test_what_actions_name_exists(name: str) -> None:
     payloads = REGISTRY.schema("sinks", name)["$defs"]
     for action in kind.actions().values():
         assert action.mend is None or callable(getattr(kind, action.mend))
+        assert action.prepare is None or hasattr(kind, action.prepare) or action.prepare in kind.__annotations__
         assert action.stable_id is None or action.stable_id in payloads[action.name]["properties"]
 
 
