@@ -198,6 +198,7 @@ class Action:
     rate: float | None = None
     key: Callable[[Any], Any] | None = None  # payload → whose it is: the default of a mapping's `key:`
     mend: str | None = None  # name of a method: payload refused by the schema → payload that may pass
+    prepare: str | None = None  # name of an attribute: None, or payload that passed → payload to send, or `RecordError`
     group: Callable[[Any], Any] | None = None  # payload → what may share a request (a list, a catalog)
     stable_id: str | None = None  # payload field the engine fills with a stable id when absent
     repeatable: Callable[[Any], bool] | None = None  # payload → may it be sent twice without doubling; None: always

@@ -65,6 +65,8 @@ def _quickly(plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, 
     try:
         if not all(map(action.check.accepts, payloads)):
             return None
+        if action.prepare is not None:
+            payloads = list(map(action.prepare, payloads))
         bodies = list(map(encode, payloads))
     except REFUSALS:
         return None
@@ -80,9 +82,11 @@ def _quickly(plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, 
 
 
 def _encoded(action: SinkAction, payload: Any) -> tuple[Any, bytes]:
-    """The payload, mended if need be, and its bytes; raises one of `REFUSALS`."""
+    """The payload, mended if need be and prepared, and its bytes; raises one of `REFUSALS`."""
     if not action.check.accepts(payload):
         payload = _mended(action, payload)
+    if action.prepare is not None:
+        payload = action.prepare(payload)
     body = encode(payload)
     if len(body) > action.max_payload:
         raise RecordError("too-large", f"{len(body)} bytes are more than one request may have ({action.max_payload})")

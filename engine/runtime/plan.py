@@ -300,6 +300,7 @@ def _vendor_action(
         key=action.key,
         group=action.group,
         mend=getattr(vendor, action.mend) if action.mend else None,
+        prepare=getattr(vendor, action.prepare) if action.prepare else None,
         repeatable=action.repeatable,
         stable_id=action.stable_id if getattr(vendor, "stable_ids", True) else None,
     )

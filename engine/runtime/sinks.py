@@ -31,6 +31,7 @@ class SinkAction:
     key: Callable[[Any], Any] | None = None
     group: Callable[[Any], Any] | None = None
     mend: Callable[[Any], Any] | None = None
+    prepare: Callable[[Any], Any] | None = None
     stable_id: str | None = None
     repeatable: Callable[[Any], bool] | None = None
 
