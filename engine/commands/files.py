@@ -26,11 +26,16 @@ def checked(
     loaded = load(
         file, registry, sets=parse_sets(sets), env=env, environ=os.environ, sandbox=sandbox, sending=sending
     )
+    return loaded, all_findings(loaded, registry)
+
+
+def all_findings(loaded: Loaded, registry: Registry) -> list[Finding]:
+    """Everything that is known to be wrong with a file, in its order: its shape, its expressions, its settings."""
     findings = list(loaded.findings)
-    if loaded.pipeline is not None and loaded.document is not None:
-        _, problems = build(loaded.pipeline, registry, DUMMY_RUN)
-        findings += [loaded.document.place(problem) for problem in problems]
-    return loaded, sorted(findings, key=lambda f: (f.file, f.line, f.column))
+    if loaded.draft is not None and loaded.document is not None:
+        _, problems = build(loaded.draft.pipeline, registry, DUMMY_RUN, broken=loaded.draft.broken)
+        findings += [loaded.document.place(problem) for problem in loaded.draft.news(problems)]
+    return sorted(findings, key=lambda f: (f.file, f.line, f.column))
 
 
 def load_all(

@@ -55,12 +55,12 @@ class Builder:
         return Pipeline(
             name=name,
             path=self.path,
-            sources={name: self._source(name) for name in self._names("sources")},
-            sinks={name: self._sink(name) for name in self._names("sinks")},
-            mappings={name: self._mapping(name) for name in self._names("mappings")},
+            sources={name: self.source(name) for name in self._names("sources")},
+            sinks={name: self.sink(name) for name in self._names("sinks")},
+            mappings={name: self.mapping(name) for name in self._names("mappings")},
             dead_letters=_dead_letters(letters, folder / ".engine" / "dead" / f"{name}.jsonl"),
             state=Path(state) if state else folder / ".engine",
-            lookups={name: self._lookup(name) for name in self._names("lookups")},
+            lookups={name: self.lookup(name) for name in self._names("lookups")},
             vars=self._word("vars", {}),
             delivery=Delivery(**self._word("delivery", {})),
             errors=Errors(**self._word("errors", {})),
@@ -87,11 +87,13 @@ class Builder:
         shared = {word: value for word, value in values.items() if word in _SHARED[kind]}
         return shared, {word: value for word, value in values.items() if word not in shared}
 
-    def _source(self, name: str) -> SourceSpec:
+    def source(self, name: str) -> SourceSpec:
+        """One source; its node must have the right shape, as with lookups and sinks."""
         shared, settings = self._part("sources", name)
         return SourceSpec(name, shared["type"], settings, shared.get("key"), shared.get("mode", "full"))
 
-    def _lookup(self, name: str) -> LookupSpec:
+    def lookup(self, name: str) -> LookupSpec:
+        """One lookup."""
         shared, settings = self._part("lookups", name)
         rate, cache = shared.get("rate_limit"), shared.get("cache", {})
         return LookupSpec(
@@ -108,7 +110,8 @@ class Builder:
             **{f"cache_{word}": value for word, value in cache.items()},
         )
 
-    def _sink(self, name: str) -> SinkSpec:
+    def sink(self, name: str) -> SinkSpec:
+        """One sink."""
         shared, settings = self._part("sinks", name)
         rate = shared.get("rate_limit")
         return SinkSpec(
@@ -124,7 +127,8 @@ class Builder:
             retry=Retry(**shared.get("retry", {})),
         )
 
-    def _mapping(self, name: str) -> MappingSpec:
+    def mapping(self, name: str) -> MappingSpec:
+        """One mapping; where its target is unknown, sink and action are empty."""
         node = self.root.get("mappings", name)
         assert node is not None
         target, _ = target_of(self.root, node, ("mappings", name), self.shapes)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from engine.config.build import Builder
 from engine.config.document import Document
+from engine.config.draft import Draft, drafted
 from engine.config.judge import judge
 from engine.config.messages import Finding
 from engine.config.nodes import Node
@@ -24,13 +25,14 @@ from engine.model import Problem
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What became of a file. `pipeline` is None exactly where a finding is an error; `document` where the file could
-    not be read as YAML. `secrets` are all secret texts, for masking."""
+    """What became of a file. `pipeline` is None exactly where a finding is an error; `document` and `draft` where the
+    file could not be read as YAML. `draft` is what of it is whole. `secrets` are all secret texts, for masking."""
 
     pipeline: Pipeline | None
     document: Document | None
     findings: list[Finding]
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    draft: Draft | None = field(default=None, repr=False)
 
 
 def load(
@@ -92,7 +94,9 @@ def parse(
         ]
     )
     clean = not any(finding.is_error for finding in findings)
-    return Loaded(pipeline if clean else None, document, findings, around.secrets())
+    whole = pipeline if clean else None
+    draft = Draft(whole) if whole is not None else drafted(builder, problems)
+    return Loaded(whole, document, findings, around.secrets(), draft)
 
 
 def _prepare(

@@ -46,6 +46,11 @@ class LookupPlan:
     timeout: float
     _valuers: dict[tuple[str, ...] | None, Valuer] = field(default_factory=dict)
 
+    @property
+    def compiled(self) -> bool:
+        """Was it compiled for any shape of rows?"""
+        return bool(self._valuers)
+
     def wire(self, request: Request) -> WireRequest:
         return wire(self.vendor, request)
 

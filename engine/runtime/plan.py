@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -120,15 +120,24 @@ def stable_id(pipeline: str, source: str, mapping: str, identity: str, element: 
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def build(pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> tuple[Plan | None, list[Problem]]:
-    """The plan, or None and what is wrong. `run` is what expressions see as `run`."""
+def build(
+    pipeline: Pipeline, registry: Registry, run: Mapping[str, Any], broken: Collection[tuple[str, str]] = (),
+) -> tuple[Plan | None, list[Problem]]:  # fmt: skip
+    """The plan, or None and what is wrong. `run` is what expressions see as `run`.
+
+    `broken` are parts (kind, name) of a draft that cannot be made; the expressions of all mappings are judged.
+    """
     problems: list[Problem] = []
-    sources = {n: q for n, s in pipeline.sources.items() if (q := _source(s, pipeline, registry, problems))}
+    sources = {
+        n: q for n, s in pipeline.sources.items()
+        if ("sources", n) not in broken and (q := _source(s, pipeline, registry, problems))
+    }  # fmt: skip
     buckets: dict[tuple[str, str], Bucket] = {}
     sinks = {n: p for n, s in pipeline.sinks.items() if (p := _sink(s, pipeline, registry, buckets, problems))}
     lookups = {
-        n: k for n, s in pipeline.lookups.items() if (k := _lookup(s, pipeline, registry, buckets, run, problems))
-    }
+        n: k for n, s in pipeline.lookups.items()
+        if ("lookups", n) not in broken and (k := _lookup(s, pipeline, registry, buckets, run, problems))
+    }  # fmt: skip
     mappings = {}
     for name, spec in pipeline.mappings.items():
         if spec.sink in sinks and spec.source in sources:
@@ -136,6 +145,9 @@ def build(pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> tup
             context = _context(spec, pipeline, run)
             mappings[name] = MappingPlan(spec, sink, sink.actions[spec.action], context)
             problems += _check_mapping(mappings[name], sources[spec.source], lookups)
+        else:
+            problems += _check_expressions(spec, _context(spec, pipeline, run), sources.get(spec.source), lookups)
+    problems += _check_unasked(lookups, problems)
     if any(not problem.warning for problem in problems):
         return None, problems
     return Plan(pipeline, sources, sinks, mappings, lookups), problems
@@ -143,9 +155,33 @@ def build(pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> tup
 
 def _context(spec: MappingSpec, pipeline: Pipeline, run: Mapping[str, Any]) -> Context:
     return Context(
-        pipeline=pipeline.name, source=spec.source, source_key=pipeline.sources[spec.source].key,
+        pipeline=pipeline.name, source=spec.source, source_key=_key_of(pipeline.sources.get(spec.source)),
         lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run,
     )  # fmt: skip
+
+
+def _key_of(source: SourceSpec | None) -> str | None:
+    return None if source is None else source.key
+
+
+def _check_expressions(
+    spec: MappingSpec, context: Context, source: SourcePlan | None, lookups: Mapping[str, LookupPlan]
+) -> list[Problem]:
+    """Problems of the expressions of a mapping that has no sink, or no source, to be planned with."""
+    seen: dict[tuple[Any, ...], Problem] = {}
+    for columns in [None] if source is None else _shapes(source):
+        mapper, problems = compile_mapping(spec, context=context, columns=columns)
+        for name in set() if mapper is None else mapper.needs_lookups & set(lookups):
+            problems += lookups[name].compile(columns)[1]
+        seen.update({(p.path, p.at, p.code): p for p in problems})
+    return list(seen.values())
+
+
+def _check_unasked(lookups: Mapping[str, LookupPlan], problems: list[Problem]) -> list[Problem]:
+    """Problems of lookups that no mapping without mistakes asks for."""
+    judged = {problem.path[:2] for problem in problems}
+    asked = {name for name, plan in lookups.items() if plan.compiled or ("lookups", name) in judged}
+    return [problem for name, plan in lookups.items() if name not in asked for problem in plan.compile(None)[1]]
 
 
 def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, LookupPlan]) -> list[Problem]:
@@ -194,10 +230,12 @@ def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
 # --- plugins -----------------------------------------------------------------------------------------
 
 
-def make(plugin: Callable[..., Any], settings: Mapping[str, Any], folder: Path) -> Any:
-    """An instance of a plugin; `base`, where its constructor asks for it, is the pipeline's folder."""
+def make(plugin: Callable[..., Any], settings: Mapping[str, Any], folder: Path, **offered: Any) -> Any:
+    """An instance of a plugin. `base`, the pipeline's folder, and what is `offered` go to constructors that ask."""
     known = inspect.signature(plugin).parameters
-    extra = {"base": str(folder)} if "base" in known and "base" not in settings else {}
+    extra = {
+        name: value for name, value in {"base": str(folder), **offered}.items() if name in known and name not in settings
+    }
     return plugin(**settings, **extra)
 
 
@@ -206,7 +244,7 @@ def _source(spec: SourceSpec, pipeline: Pipeline, registry: Registry, problems: 
         plugin = registry.load("sources", spec.type)
         if isinstance(plugin, type) and issubclass(plugin, Vendor):
             return SourcePlan(spec, _reader(spec, plugin, pipeline, registry))
-        return SourcePlan(spec, make(plugin, spec.settings, pipeline.path.parent))
+        return SourcePlan(spec, make(plugin, spec.settings, pipeline.path.parent, mode=spec.mode))
     except InvalidPipeline as error:
         problems.append(Problem("bad-setting", str(error), ("sources", spec.name)))
         return None

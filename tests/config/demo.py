@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from engine.config.load import Loaded, parse
+from engine.plugin import Vendor, get, lookup
 from engine.registry import Registry
 
 SETTINGS = {
@@ -45,6 +46,9 @@ DEFS = {
 
 
 class DemoSink:
+    def __init__(self, **settings):
+        self.settings = settings
+
     schema: ClassVar = {
         "type": "object",
         "required": ["token"],
@@ -54,7 +58,15 @@ class DemoSink:
     }
 
 
-class DemoAsk:
+class DemoAsk(Vendor):
+    def __init__(self, **settings):
+        self.settings, self.base_url = settings, "https://demo.test"
+
+    @lookup()
+    def ask(self, who):
+        """Asks."""
+        return (yield get(f"/{who}"))["value"]
+
     schema: ClassVar = {
         "type": "object",
         "properties": {name: SETTINGS[name] for name in ("token", "region")},

@@ -4,6 +4,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.commands.files import all_findings
 from engine.config.load import load, parse
 from tests.config.demo import ENVIRON, REGISTRY, SKELETON, whole
 from tests.config.test_load import PRODUCT
@@ -39,7 +40,7 @@ def settle(text, **more):
     errors = [finding for finding in loaded.findings if finding.is_error]
     assert (loaded.pipeline is None) == bool(errors)
     lines = len(text.splitlines()) + 1
-    for finding in loaded.findings:
+    for finding in all_findings(loaded, REGISTRY):
         assert 1 <= finding.line <= lines
         assert finding.column >= 1
         assert finding.length >= 1

@@ -1,0 +1,89 @@
+"""Every finding in one pass: what is wrong with a file's shape, and what is wrong within its expressions."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.commands.files import all_findings
+from tests.config.demo import REGISTRY, read
+from tests.config.test_wrong import cases
+
+
+def found(text):
+    """Code, line and column of every finding."""
+    return [(f.code, f.line, f.column) for f in all_findings(read(text), REGISTRY)]
+
+
+@pytest.mark.parametrize(("text", "expected"), list(cases()))
+def test_what_follows_from_a_finding_is_not_told(text, expected):
+    """The corpus of wrong files: judging their expressions too adds nothing to what is said of them."""
+    loaded = read(text)
+    assert sorted(f.headline() for f in all_findings(loaded, REGISTRY)) == sorted(
+        f.headline() for f in loaded.findings
+    )
+
+
+def test_mistakes_of_both_kinds_are_told_at_once():
+    text = """\
+nmae: x
+lookups:
+  flags: {type: demo.ask, token: "${TOKEN}", with: {who: "{{ record.id | uper }}"}}
+mappings:
+  first:
+    from: poeple
+    to: vendor.person
+    fields:
+      id: "{{ record.id | lowr }}"
+      aeg: "{{ recrod.age }}"
+  second:
+    from: people
+    to: vendr.person
+    when: "{{ flags.open and vras.x }}"
+    fields: {id: "{{ flgs.value }}"}
+  third:
+    from: people
+    to: vendor.persn
+    fields: {id: "{{ sum(record.a) }}"}
+"""
+    assert found(text) == [
+        ("unknown-key", 1, 1), ("unknown-filter", 3, 74), ("unknown-source", 6, 11),
+        ("unknown-filter", 9, 27), ("unknown-field", 10, 7), ("unknown-name", 10, 16),
+        ("unknown-sink", 13, 9), ("unknown-name", 14, 28), ("unknown-name", 15, 22),
+        ("unknown-action", 18, 16), ("unknown-function", 19, 22),
+    ]  # fmt: skip
+
+
+def test_columns_are_known_although_the_sink_is_not(tmp_path):
+    (tmp_path / "people.csv").write_text("id,name\n1,Ada\n")
+    text = """\
+sinks: {out: {type: sdtout}}
+mappings: {echo: {from: people, to: out, fields: {a: "{{ record.nam }}"}}}
+"""
+    loaded = read(text, path=tmp_path / "demo.yaml")
+    assert [(f.code, f.line, f.column) for f in all_findings(loaded, REGISTRY)] == [
+        ("unknown-type", 1, 21), ("unknown-column", 2, 65)]  # fmt: skip
+
+
+def test_a_lookup_that_is_wrong_still_has_its_name():
+    text = """\
+lookups: {flags: {type: demo.ask, tokn: x, with: {who: "{{ record.id }}"}}}
+mappings: {echo: {from: people, to: out, fields: {a: "{{ flags.x }}", b: "{{ flag.x }}"}}}
+"""
+    assert [code for code, *_ in found(text)] == ["unknown-key", "unknown-name"]
+
+
+def test_vars_of_a_wrong_shape_bring_no_false_alarms():
+    text = 'vars: [a]\nmappings: {echo: {from: people, to: out, fields: {a: "{{ vars.a }}"}}}\n'
+    assert [code for code, *_ in found(text)] == ["wrong-type"]
+
+
+def test_an_unset_variable_is_told_once():
+    text = 'mappings: {echo: {from: people, to: out, fields: {a: "{{ record.id }} ${NOT_THERE}", b: "{{ x }}"}}}\n'
+    assert [code for code, *_ in found(text)] == ["unset-variable", "unknown-name"]
+
+
+def test_no_file_at_all_is_one_finding(tmp_path):
+    from engine.commands.files import checked
+
+    _, findings = checked(Path(tmp_path / "no.yaml"), REGISTRY, [], None, sandbox=False, sending=False)
+    assert [finding.code for finding in findings] == ["no-file"]
