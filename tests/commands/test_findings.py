@@ -48,7 +48,7 @@ mappings:
     assert found(text) == [
         ("unknown-key", 1, 1), ("unknown-filter", 3, 74), ("unknown-source", 6, 11),
         ("unknown-filter", 9, 27), ("unknown-field", 10, 7), ("unknown-name", 10, 16),
-        ("unknown-sink", 13, 9), ("unknown-name", 14, 28), ("unknown-name", 15, 22),
+        ("unknown-sink", 13, 9), ("unknown-name", 14, 30), ("unknown-name", 15, 22),
         ("unknown-action", 18, 16), ("unknown-function", 19, 22),
     ]  # fmt: skip
 
