@@ -50,7 +50,7 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
             raise _lost(request, error) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
             raise NoAnswer(f"no answer within {timeout:g} s", ambiguous=True) from error
-        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, UnicodeError) as error:
+        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, ValueError) as error:
             raise Halt("the address or a header cannot be sent", where=_host(request.url), code="request") from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise NoAnswer(f"the connection broke: {type(error).__name__}", ambiguous=True) from error
@@ -94,7 +94,8 @@ def _pieces(
 ) -> Iterator[bytes]:
     """The body as it comes in, within the deadline."""
     try:
-        for chunk in answer.raw.stream(size, decode_content=decode):
+        # What has come in is handed on at once: waiting for a whole piece would outlast the deadline.
+        while chunk := answer.raw.read1(size, decode_content=decode):
             yield chunk
             if time.monotonic() > deadline:
                 raise NoAnswer("no whole answer within the time limit", ambiguous=True)
