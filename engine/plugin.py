@@ -338,7 +338,11 @@ class Vendor:
 
 
 class Source(Protocol):
-    """Where records come from. The constructor's parameters are the settings."""
+    """Where records come from. The constructor's parameters are the settings.
+
+    A source may have `notes`, a list of `Note`: the engine takes them out, into the report's warnings. A constructor
+    with a parameter `base` gets the pipeline's folder; one with `mode` gets the source's: `full` or `append`.
+    """
 
     def partitions(self) -> list[str]:
         """Names of the parts, in reading order: paths or addresses. Raises `InvalidPipeline` or `Refused`."""

@@ -71,6 +71,14 @@ class Work:
         if text in self.counts.notes or len(self.counts.notes) < 100:
             self.counts.notes[text] = self.counts.notes.get(text, 0) + 1
 
+    def _hear_sources(self) -> None:
+        """Warnings that sources put into `notes`, such as a file without rows, go into the report."""
+        for name, plan in self.plan.sources.items():
+            notes = getattr(plan.source, "notes", None)
+            while notes:
+                note = notes.pop(0)
+                self._note(f"{name}: {note.code}: {note.text}")
+
     @property
     def answered(self) -> bool:
         """Did a vendor settle something since the last commit?"""
@@ -88,6 +96,7 @@ class Work:
     def commit(self) -> None:
         """Dead letters, then written files, then the checkpoint: what the checkpoint says is never ahead of them."""
         self.books.settled = 0
+        self._hear_sources()
         if self.dry:
             self.letters.forget()
             self.ledger.take_changes()

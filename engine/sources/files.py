@@ -129,10 +129,6 @@ class FileSource:
                 left -= len(data)
         return check if left == 0 else None
 
-    def verify(self, partition: str, position: Position) -> bool:
-        """Whether the bytes before `position` are still those that were read before."""
-        return self.checksum(partition, position.offset) == position.check
-
     # --- how a file is opened ----------------------------------------------------------------------------------
 
     def _place(self, partition: str) -> Place:

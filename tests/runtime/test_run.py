@@ -495,3 +495,11 @@ def test_a_lost_answer_may_be_told_from_a_lost_request(world):
 
     sink = world.run(handle=handle).report["sinks"]["crm"]
     assert (sink["retries"], sink["ambiguous_retries"]) == (2, 1)
+
+
+def test_what_a_source_warns_of_is_in_the_report(tmp_path):
+    world = World(tmp_path)
+    world.write("customers.csv", "id,email,age\n")
+    outcome = world.run()
+    assert outcome.exit == 0
+    assert outcome.report["warnings"] == {"customers: empty-file: customers.csv holds no rows": 1}

@@ -129,7 +129,7 @@ def test_standard_input_is_read_once_columns_included(monkeypatch):
     assert source.partitions() == ["-"]
     assert source.columns("-") == ("a", "b")
     assert [rows.records for rows in source.read("-", None)] == [[["1", "2"], ["3", "4"]]]
-    for again in (lambda: list(source.read("-", Position(2, 4, 12))), lambda: source.verify("-", Position(2, 4, 12))):
+    for again in (lambda: list(source.read("-", Position(2, 4, 12))), lambda: source.checksum("-", 12)):
         with pytest.raises(Refused, match="standard input cannot be resumed"):
             again()
 
