@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint crash bench clients clean
+.PHONY: run test lint crash bench bench-flagship clients clients-long clean
 
 # The quickstart's file holds rows that the vendor must refuse, so the run ends with 1: finished, some were refused.
 # Anything else but 0 and 1 is a failure.
@@ -51,6 +51,14 @@ clients: $(patsubst tests/clients/%.txt,.clients/%/.installed,$(wildcard tests/c
 	$(PYTHON) -m venv .clients/$*
 	.clients/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# The real Flagship SDK beside ours on 100,000 visitors; its hash and its targeting a million times.
+clients-long: $(VENV)/.dev clients
+	CLIENTS_LONG=1 $(BIN)/python -m pytest tests/clients/test_flagship.py
+
+# Decisions a second beside the real SDK's in the same run, hits a second to a collector on loopback.
+bench-flagship: $(VENV)/.dev clients
+	$(BIN)/python -m benchmarks.flagship_buckets
 
 clean:
 	rm -rf $(VENV) .clients .bench .engine pipelines/.engine build dist *.egg-info
