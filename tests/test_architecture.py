@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "commands": {"console", "runners", "runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
     "console": {"runtime", "errors", "model"},
-    "python": {"vendors", "runtime", "plugin", "model", "errors"},
+    "python": {"vendors", "runtime", "config.pipeline", "plugin", "model", "errors"},
     "runners": {"runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
     "runtime": {"config", "mapping", "registry", "plugin", "model", "errors"},
     "config": {"model", "errors"},

@@ -19,7 +19,7 @@ import msgspec
 from engine.config.pipeline import Retry
 from engine.errors import Halt, InvalidPipeline, NotNow, Refused, TurnedAway
 from engine.model import Landing, Payloads, Position, Request, Rows, Verdict, WireRequest
-from engine.plugin import Download, Fetched, Reader, Reading, Records, Source, Table, Vendor
+from engine.plugin import Download, Fetched, Reader, Records, Source, Table, Vendor
 from engine.runtime.counts import SinkCounts
 from engine.runtime.courier import Courier
 from engine.runtime.landing import forget, told
@@ -44,22 +44,20 @@ class Part(msgspec.Struct):
 
 @dataclass(slots=True)
 class Fetching:
-    """Holds a reader's conversation up to the engine: downloads become requests, records become files.
+    """Holds a conversation that fetches up to the engine: downloads become requests, records become files.
 
-    `folder` is where files go; a relative `save_to` starts at `base`. `parts` is what came of it.
+    `open` begins one; `folder` is where files go; a relative `save_to` starts at `base`. `parts` is what came of it.
     """
 
-    vendor: Vendor
-    reader: Reader
-    settings: Mapping[str, Any]
+    open: Callable[[], Generator[Any, Any, Any]]
     folder: Path
     base: Path
     parts: list[Part] = field(default_factory=list)
 
-    def conversation(self) -> Generator[Any, Any, None]:
-        """The reader's steps, as the courier understands them. Each call begins anew."""
+    def conversation(self) -> Generator[Any, Any, Any]:
+        """Its steps, as the courier understands them, and what it returns. Each call begins anew."""
         self.parts = []
-        steps: Reading = self.reader.method(self.vendor, **self.settings)
+        steps = self.open()
         try:
             said = next(steps)
             while True:
@@ -69,8 +67,8 @@ class Fetching:
                     said = steps.throw(error)
                 else:
                     said = steps.send(answer)
-        except StopIteration:
-            return
+        except StopIteration as stop:
+            return stop.value
 
     def _do(self, said: Any) -> Generator[Any, Any, Any]:
         if isinstance(said, Download):
@@ -125,7 +123,7 @@ class ReaderSource:
     ) -> None:  # fmt: skip
         self.name, self.vendor = name, vendor
         self.counts, self.retry, self.timeout = SinkCounts(), Retry(), TIMEOUT
-        self.fetching = Fetching(vendor, reader, settings, folder, base)
+        self.fetching = Fetching(lambda: reader.method(vendor, **settings), folder, base)
         self.ready = False
         self._open_file = open_file
         self._parts: dict[str, Part] = {}

@@ -96,8 +96,6 @@ class Account(Vendor):
     def call(self, function: str, parameters: Any, model_id: Any = None, *, method: str = "POST") -> Question:
         """A model's function; its answer's JSON as it is."""
         path = f"/api/{words.segment(function)}/{words.segment(self.model(model_id))}"
-        if method not in ("GET", "POST"):
-            raise InvalidPipeline(f"http_method: {method!r} is neither GET nor POST")
         request = get(path) if method == "GET" else post(path, parameters)
         reply: Response = yield from self.asked(request)
         return reply.json()

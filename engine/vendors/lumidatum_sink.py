@@ -24,7 +24,7 @@ from engine.plugin import (
     rejected,
 )
 from engine.vendors import lumidatum_words as words
-from engine.vendors.lumidatum import Account, NotFound
+from engine.vendors.lumidatum import Account, Asking, NotFound
 
 VIA = ("inline", "file", "auto")
 FORMATS = ("jsonl", "array")
@@ -82,10 +82,14 @@ class LumidatumSink(Account):
         """Record feedback: POST /api/data."""
         return (yield from self._send("feedback", records, model_id))
 
+    def batch(self, kind: str, records: Payloads, model_id: Any) -> Asking:
+        """Sends records of a kind in one request."""
+        params = {"model_id": self.model(model_id), "data_type": kind}
+        return (yield from self.asked(post("/api/data", body=self._body(records), params=params)))
+
     def _send(self, kind: str, records: Payloads, model_id: Any) -> Conversation:
         try:
-            params = {"model_id": self.model(model_id), "data_type": kind}
-            yield from self.asked(post("/api/data", body=self._body(records), params=params))
+            yield from self.batch(kind, records, model_id)
         except InvalidPipeline as error:
             if model_id is None:
                 raise Halt(str(error), code="no-model") from error

@@ -11,7 +11,7 @@ from engine.plugin import Halt, InvalidPipeline, Response, Split, TurnedAway, Un
 
 REPORTS = {"ltv": "LTV", "segmentation": "SEG"}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-STAMP = re.compile(r"\d{4}-?\d\d-?\d\d(?:[T_ ]?\d\d:?\d\d(?::?\d\d)?Z?)?")
+STAMP = re.compile(r"(\d{4}-\d\d-\d\d)(?:T(\d\d):?(\d\d):?(\d\d)Z)?")
 XML = re.compile(r"<Code>([^<]*)</Code>.*?(?:<Message>([^<]*)</Message>|\Z)", re.S)
 
 
@@ -124,9 +124,11 @@ def timestamps(reply: Response) -> list[str]:
 
 
 def stamp(key: str) -> str:
-    """The date in a key's last part, if there is one that can be told."""
+    """The date in a key's last part, as listings write it; empty where none can be told."""
     found = STAMP.search(key.rpartition("/")[2])
-    return found[0] if found else ""
+    if found is None:
+        return ""
+    return f"{found[1]}T{found[2]}:{found[3]}:{found[4]}Z" if found[2] else found[1]
 
 
 def _object(reply: Response) -> dict[str, Any]:
