@@ -1,5 +1,7 @@
 """Lookups: asked over a bounded window, in order, equal questions once; failures are the record's alone."""
 
+from typing import ClassVar
+
 import msgspec
 import pytest
 
@@ -15,7 +17,7 @@ class Oracle(Vendor):
     """Knows how old people feel."""
 
     base_url = "https://oracle.test"
-    schema = {
+    schema: ClassVar = {
         "title": "An oracle",
         "properties": {"polling": {"type": "number"}},
         "$defs": {
