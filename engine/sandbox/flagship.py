@@ -116,7 +116,9 @@ class PretendFlagship:
         if self._in_panic(env_id):
             return _answer(200, {"visitorId": visitor, "campaigns": [], "panic": True})
         expose_all = query.get("exposeAllKeys", ["false"])[0] == "true"
-        decision = self._decider(env_id).decide(visitor, {**PRESETS, **(asked.get("context") or {})})
+        context = {**PRESETS, **(asked.get("context") or {})}
+        group = asked.get("decision_group") or ""
+        decision = self._decider(env_id).decide(visitor, context, decision_group=group)
         campaigns = [_campaign(self._file_of(env_id), chosen.assignment, expose_all) for chosen in decision.chosen]
         return _answer(200, {"visitorId": visitor, "campaigns": campaigns})
 

@@ -96,7 +96,7 @@ class Decide(Vendor):
     @lookup(rate=200, concurrency=8, timeout=2.0, prepare="fetch", at_once="decide_now")
     def decide(
         self, visitor_id: str, context: Mapping[str, Any] | None = None, anonymous_id: str | None = None,
-        authenticated: bool | None = None,
+        authenticated: bool | None = None, decision_group: str | None = None,
     ) -> Question:  # fmt: skip
         """Which variations and flags a visitor has: POST /v2/ENV/campaigns/, or computed from the bucketing file."""
         try:
@@ -107,7 +107,7 @@ class Decide(Vendor):
         for finding in known.refused:
             yield Note(finding.code, f"{finding}; the pair is left out")
         steps = self._bucket if self.bucketing else self._ask
-        decision: Decision = yield from steps(visitor, known.values)
+        decision: Decision = yield from steps(visitor, known.values, decision_group or "")
         if not decision.panic:
             yield from self._tell(visitor, known.values)
             if self._memory is not None:
@@ -117,23 +117,27 @@ class Decide(Vendor):
 
     def decide_now(
         self, visitor_id: str, context: Mapping[str, Any] | None = None, anonymous_id: str | None = None,
-        authenticated: bool | None = None,
+        authenticated: bool | None = None, decision_group: str | None = None,
     ) -> Any:  # fmt: skip
         """The same for a visitor about whom nothing need be asked, told or remembered; else `LATER`."""
         decider = self._file.decider
         if not self._silent or decider is None or anonymous_id or authenticated or not visitor_id:
             return LATER
         known = visitor_context(context or {}, lists=self._lists)
-        return LATER if known.refused else self._answer(decider.decide(visitor_id, known.values))
+        return (
+            LATER
+            if known.refused
+            else self._answer(decider.decide(visitor_id, known.values, decision_group=decision_group or ""))
+        )
 
-    def _ask(self, visitor: Who, context: Mapping[str, Any]) -> Question:
-        decision = read_campaigns((yield self.endpoints.campaigns(visitor, context)))
+    def _ask(self, visitor: Who, context: Mapping[str, Any], group: str) -> Question:
+        decision = read_campaigns((yield self.endpoints.campaigns(visitor, context, group)))
         for finding in decision.problems:
             yield Note(finding.code, str(finding))
         yield from keep_panic(self.endpoints.env_id, decision.panic)
         return decision
 
-    def _bucket(self, visitor: Who, context: Mapping[str, Any]) -> Question:
+    def _bucket(self, visitor: Who, context: Mapping[str, Any], group: str) -> Question:
         decider = self._file.decider
         if decider is None:  # a rehearsal that fetches nothing
             return Decision()
@@ -142,7 +146,7 @@ class Decide(Vendor):
             cached = yield from self._memory.lookup(visitor.visitor_id)
             if visitor.anonymous_id is not None:
                 anonymous = yield from self._memory.lookup(visitor.anonymous_id)
-        return decider.decide(visitor.visitor_id, context, cached, anonymous=anonymous)
+        return decider.decide(visitor.visitor_id, context, cached, anonymous=anonymous, decision_group=group)
 
     def _tell(self, visitor: Who, context: Mapping[str, Any]) -> Question:
         """The context event, where one is wanted."""

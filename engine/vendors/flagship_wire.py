@@ -81,10 +81,12 @@ class Endpoints:
     batch_url: str = BATCH_URL
     blank_presets: bool = True  # are presets that nobody filled sent?
 
-    def campaigns(self, visitor: Who, context: Mapping[str, Any], **more: Any) -> Request:
-        """What is this visitor given?"""
+    def campaigns(self, visitor: Who, context: Mapping[str, Any], group: str = "", **more: Any) -> Request:
+        """What is this visitor given? Those of one `group` are given the same."""
         key = {} if self.api_key is None else {"x-api-key": self.api_key}
         body = {**visitor.in_campaigns, "trigger_hit": False, "context": self._sent(context)}
+        if group:
+            body["decision_group"] = group
         path = f"{self.decision_url}/{self.env_id}/campaigns/?exposeAllKeys=true&sendContextEvent=false"
         return Request("POST", path, body, headers={**key, **SDK}, **more)
 

@@ -249,6 +249,19 @@ def test_a_refused_key_of_a_lookup_halts(tmp_path: Path) -> None:
     assert halted.exit == 3 and shop.letters == []
 
 
+@pytest.mark.parametrize(
+    ("account", "same"), [(API, True), (", mode: bucketing", False), (", mode: bucketing, rules: server", True)]
+)
+def test_a_decision_group_is_decided_for_as_one(tmp_path: Path, account: str, same: bool) -> None:
+    text = flags(account=account).replace(
+        'visitor_id: "{{ record.id }}"', 'visitor_id: "{{ record.id }}", decision_group: g', 1
+    )
+    shop = Shop(tmp_path, text)
+    shop.write("customers.csv", customers(40))
+    assert shop.run().exit == 0
+    assert (len({row["flags"].get("btn-color") for row in shop.out()}) == 1) is same
+
+
 # --- experience continuity ---------------------------------------------------------------------------------------
 
 
