@@ -106,7 +106,7 @@ def run(**options: Any) -> int:
 @SETS
 @ENV
 @click.option(
-    "--format", "style", type=click.Choice(["text", "json"]), default="text", help="How findings are shown."
+    "--format", "style", type=click.Choice(["text", "json", "sarif"]), default="text", help="How findings are shown."
 )
 def check(**options: Any) -> int:
     """Find everything that can be known to be wrong without sending."""
@@ -190,3 +190,14 @@ def schema(name: str | None) -> int:
     from engine.commands.plugins import print_schema
 
     return print_schema(name)
+
+
+@group.command()
+@click.argument("code", required=False)
+@JSON
+@click.option("--page", is_flag=True, help="All codes as a page of Markdown.")
+def explain(code: str | None, as_json: bool, page: bool) -> int:
+    """Say what a code means and what to do, with a wrong and a right example."""
+    from engine.commands.explain import explain as say
+
+    return say(code, as_json, page)

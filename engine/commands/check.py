@@ -9,24 +9,33 @@ from pathlib import Path
 import msgspec
 
 from engine.commands.files import checked
+from engine.commands.sarif import sarif
+from engine.config.messages import Finding
 from engine.console import several, stderr
 from engine.registry import Registry
 
 
 def check_files(files: Sequence[Path], sets: Sequence[str], env: str | None, style: str) -> int:
     """0 where no file has an error (warnings are no errors), else 2."""
-    registry, errors, warnings = Registry.installed(), 0, 0
+    registry = Registry.installed()
+    found: list[Finding] = []
     for file in files:
-        _, findings = checked(file, registry, sets, env, sandbox=False, sending=False)
-        for finding in findings:
-            if style == "json":
-                sys.stdout.write(msgspec.json.encode(finding.to_json()).decode() + "\n")
-            else:
-                stderr(finding.render())
-        errors += sum(finding.is_error for finding in findings)
-        warnings += sum(not finding.is_error for finding in findings)
-    stderr(_summary(len(files), errors, warnings))
+        found += checked(file, registry, sets, env, sandbox=False, sending=False)[1]
+    _show(found, style)
+    errors = sum(finding.is_error for finding in found)
+    stderr(_summary(len(files), errors, len(found) - errors))
     return 2 if errors else 0
+
+
+def _show(findings: Sequence[Finding], style: str) -> None:
+    if style == "sarif":
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(sarif(findings)), indent=2).decode() + "\n")
+        return
+    for finding in findings:
+        if style == "json":
+            sys.stdout.write(msgspec.json.encode(finding.to_json()).decode() + "\n")
+        else:
+            stderr(finding.render())
 
 
 def _summary(files: int, errors: int, warnings: int) -> str:

@@ -20,7 +20,7 @@ RESERVED = frozenset(f"{_SEEN} {_WORDS}".split())
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _TEMPLATES = ("let", "when", "each", "key", "fields", "model_id")
-_EXPECTED = ("requests", "counts", "dead_letters")
+_EXPECTED = ("requests", "counts", "dead_letters", "status")
 
 
 def check_names(root: Node) -> Iterator[Problem]:
@@ -207,7 +207,17 @@ def check_tests(root: Node) -> Iterator[Problem]:
         yield from _known(test, path, "expect", [*_names(root, "mappings"), *_EXPECTED], "mapping")
         yield from _known(test, path, "lookups", _names(root, "lookups"), "lookup")
         yield from _known(test, path, "given", _names(root, "sources"), "source")
+        yield from _unnamed(root, test, path)
         yield from _known(test, path, "vars", _names(root, "vars"), "var")
+
+
+def _unnamed(root: Node, test: Node, path: Path) -> Iterator[Problem]:
+    """A list of records is for the only source."""
+    given, sources = test.get("given"), _names(root, "sources")
+    if given is not None and given.kind == "list" and len(sources) > 1:
+        message = "there are several sources: say which one gives these records"
+        hint = f"write `given: {{{sources[0]}: […]}}`"
+        yield Problem("unnamed-source", message, (*path, "given"), on_key=True, hint=hint)
 
 
 def _known(test: Node, path: Path, word: str, known: Iterable[str], what: str) -> Iterator[Problem]:

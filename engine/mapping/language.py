@@ -77,7 +77,7 @@ _LANGUAGE = _Language()
 _REFUSED = {
     "block_begin": ("statement", "{% … %} is not part of the language",
                     "write {{ a if b else c }} inline, `$each` for lists, `let` for names"),
-    "comment_begin": ("comment", "{# … #} is not part of the language", "write a YAML comment"),
+    "comment_begin": ("template-comment", "{# … #} is not part of the language", "write a YAML comment"),
 }  # fmt: skip
 _REFUSED["raw_begin"] = _REFUSED["block_begin"]
 
