@@ -1,8 +1,10 @@
-"""A pretend Iterable project: checks and refuses as the service does; remembers people, events and purchases."""
+"""A pretend Iterable project: checks and refuses as the service does, and remembers what it was told."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -10,19 +12,18 @@ from urllib.parse import urlsplit
 import msgspec
 
 from engine.plugin import Response, Secret, WireRequest
+from engine.sandbox import iterable_shapes as shapes
 from engine.sandbox.bodies import whole
+from engine.sandbox.iterable_accounts import Accounts
+from engine.sandbox.iterable_catalogs import Catalogs
 from engine.sandbox.iterable_fields import Fields, Trial, too_long
 from engine.sandbox.iterable_people import Failed, People
-from engine.sandbox.iterable_reports import Refused, Report, answer, plainly
-from engine.sandbox.iterable_shapes import BULK_EVENTS, BULK_USERS, PURCHASE, wrong
+from engine.sandbox.iterable_reports import Refused, Report, plainly, subscription_report, success
+from engine.sandbox.iterable_shapes import wrong
 
 MOST_BYTES = 4_000_000
 USER_FIELDS, EVENT_FIELDS = 1000, 8000  # how many distinct ones the service keeps
-RATES = {  # requests a second
-    "/api/users/bulkUpdate": 5,
-    "/api/events/trackBulk": 10,
-    "/api/commerce/trackPurchase": 100,
-}
+SUBSCRIPTIONS = ("unsubscribedChannelIds", "unsubscribedMessageTypeIds", "subscribedMessageTypeIds")
 
 
 class Clock(Protocol):
@@ -44,12 +45,27 @@ class Bucket:
         return True
 
 
+@dataclass(frozen=True, eq=False)
+class Route:
+    """A request that is understood: what the place after `/api` looks like, and how many a second are taken.
+
+    `work` is given the body and what the place's groups hold.
+    """
+
+    method: str
+    place: re.Pattern[str]
+    rate: float
+    shape: Any
+    work: Callable[..., Response]
+
+
 class PretendIterable:
     """A project in memory. `clock.now()` gives seconds. `project` is the project's kind: hybrid, email or user_id.
 
     `forgotten` are identifiers of erased people, `disallowed` names of events that the project does not take.
-    `create_new_fields` is the project's own setting. `strangers`: do events make people that are unknown? `rates`
-    False lifts the limits on requests a second, for measuring.
+    `create_new_fields` is the project's own setting. `strangers`: do events make people that are unknown? `lists` and
+    `catalogs` are those that exist; None: whichever is asked for. `rates` False lifts the limits on requests a
+    second, for measuring.
     """
 
     def __init__(
@@ -61,11 +77,13 @@ class PretendIterable:
         disallowed: Sequence[str] = (),
         create_new_fields: bool = True,
         strangers: bool = True,
+        lists: Sequence[int] | None = None,
+        catalogs: Sequence[str] | None = None,
         rates: bool = True,
     ) -> None:
         self._clock = clock
         self._disallowed, self._create, self._strangers = set(disallowed), create_new_fields, strangers
-        self._buckets = {path: Bucket(rate) for path, rate in RATES.items()} if rates else {}
+        self._lists = lists
         self._user_fields = Fields("user", USER_FIELDS)
         self._purchase_fields = Fields("purchase", USER_FIELDS)
         self._event_fields: dict[str, Fields] = {}
@@ -73,11 +91,28 @@ class PretendIterable:
         self.events: dict[str, Any] = {}  # by id, in order of arrival
         self.purchases: dict[str, Any] = {}
         self._made = 0  # ids that the service gave
-        self._routes: dict[tuple[str, str], tuple[Any, Callable[[Any], Response]]] = {
-            ("POST", "/api/users/bulkUpdate"): (BULK_USERS, self._bulk_update),
-            ("POST", "/api/events/trackBulk"): (BULK_EVENTS, self._track_bulk),
-            ("POST", "/api/commerce/trackPurchase"): (PURCHASE, self._track_purchase),
-        }
+        self.catalogs = Catalogs(catalogs)
+        self._routes = self._understood(Accounts(self.people, self.events, self.purchases))
+        self._buckets = {route: Bucket(route.rate) for route in self._routes} if rates else {}
+
+    def _understood(self, accounts: Accounts) -> list[Route]:
+        def route(method: str, place: str, rate: float, shape: Any, work: Callable[..., Response]) -> Route:
+            return Route(method, re.compile(place), rate, shape, work)
+
+        return [
+            route("POST", "users/bulkUpdate", 5, shapes.BULK_USERS, self._bulk_update),
+            route("POST", "users/bulkUpdateSubscriptions", 5, shapes.SUBSCRIPTIONS, self._update_subscriptions),
+            route("POST", "users/updateEmail", 100, shapes.UPDATE_EMAIL, accounts.update_email),
+            route("POST", "users/merge", 50, shapes.MERGE, accounts.merge),
+            route("POST", "users/registerDeviceToken", 500, shapes.DEVICE, accounts.register),
+            route("DELETE", "users/(byUserId/)?([^/]+)", 100, shapes.NOTHING, accounts.delete),
+            route("POST", "events/trackBulk", 10, shapes.BULK_EVENTS, self._track_bulk),
+            route("POST", "commerce/trackPurchase", 100, shapes.PURCHASE, self._track_purchase),
+            route("POST", "commerce/updateCart", 100, shapes.CART, self._update_cart),
+            route("POST", "lists/subscribe", 5, shapes.SUBSCRIBE, self._subscribe),
+            route("POST", "lists/unsubscribe", 5, shapes.UNSUBSCRIBE, self._unsubscribe),
+            route("POST", "catalogs/([^/]+)/items", 100, shapes.DOCUMENTS, self.catalogs.write),
+        ]
 
     def handle(self, request: WireRequest) -> Response:
         path = urlsplit(request.url).path
@@ -88,25 +123,31 @@ class PretendIterable:
 
     def state(self) -> dict[str, Any]:
         """People by their identifiers; events and purchases as they arrived, without ids that the service gave."""
-        people = [
-            {"email": person.email, "userId": person.user_id, "dataFields": person.fields}
-            for person in self.people.everybody
-        ]
+        people = [person.shown() for person in self.people.everybody]
         people.sort(key=lambda person: (person["email"] or "", person["userId"] or ""))
-        return {"users": people, "events": list(self.events.values()), "purchases": list(self.purchases.values())}
+        catalogs = {"catalogs": self.catalogs.items} if self.catalogs.items else {}
+        told = {"events": list(self.events.values()), "purchases": list(self.purchases.values())}
+        return {"users": people, **told, **catalogs}
 
     # --- before the work --------------------------------------------------------------------------------
 
     def _handle(self, request: WireRequest, path: str) -> Response:
         self._check_key(request, path)
-        if (request.method, path) not in self._routes:
-            raise Refused(404, "NotFound", f"Not found: {request.method} {path}")
-        if path in self._buckets and not self._buckets[path].admits(self._clock.now()):
+        route, groups = self._route(request.method, path)
+        if route in self._buckets and not self._buckets[route].admits(self._clock.now()):
             raise Refused(429, "RateLimitExceeded", "Rate limit exceeded")
         if len(request.body) > MOST_BYTES:
             raise Refused(413, "BatchTooLarge", "Request entity too large")
-        shape, work = self._routes[request.method, path]
-        return work(self._read(whole(request), shape, path))
+        body = whole(request)
+        said = {} if not body and route.shape is shapes.NOTHING else self._read(body, route.shape, path)
+        return route.work(said, *groups)
+
+    def _route(self, method: str, path: str) -> tuple[Route, tuple[str, ...]]:
+        for route in self._routes:
+            place = route.place.fullmatch(path.removeprefix("/api/")) if path.startswith("/api/") else None
+            if place is not None and route.method == method:
+                return route, place.groups("")
+        raise Refused(404, "NotFound", f"Not found: {method} {path}")
 
     def _check_key(self, request: WireRequest, path: str) -> None:
         given = {name.lower().replace("_", "-"): value for name, value in request.headers.items()}
@@ -202,7 +243,74 @@ class PretendIterable:
         people.keep()
         purchase.keep()
         made = self._store(self.purchases, said, {"user": _identity(user)})
-        return answer(200, {"msg": "", "code": "Success", "params": {"id": made}})
+        if (person := self.people.find(user)) is not None:
+            person.cart = []
+        return success(params={"id": made})
+
+    def _update_cart(self, said: Mapping[str, Any]) -> Response:
+        user, report, trial = said["user"], Report(), self._user_fields.trial()
+        fields = self._fields(user, user, trial, report)
+        _stop_at(trial)
+        try:
+            self._update(user, fields)
+        except Failed as failed:
+            raise plainly(failed) from None
+        trial.keep()
+        if (person := self.people.find(user)) is not None:
+            person.cart = said["items"]
+        return success()
+
+    # --- lists and subscriptions -----------------------------------------------------------------------------------
+
+    def _subscribe(self, said: Mapping[str, Any]) -> Response:
+        rows, report, trial = said["subscribers"], Report(), self._user_fields.trial()
+        self._check_list(said)
+        data = [self._fields(row, {}, trial, report) for row in rows]
+        _stop_at(trial)
+        for row, fields in zip(rows, data, strict=True):
+            report.row(partial(self._join, row, fields, said))
+        report.created = trial.keep()
+        return report.answer()
+
+    def _join(self, row: Mapping[str, Any], fields: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+        if said.get("updateExistingUsersOnly") and not self.people.knows(row):
+            raise Failed("notFound", email=row.get("email"), user_id=row.get("userId"))
+        self._update(row, fields)
+        if (person := self.people.find(row)) is not None:
+            person.lists.add(said["listId"])
+
+    def _unsubscribe(self, said: Mapping[str, Any]) -> Response:
+        report = Report()
+        self._check_list(said)
+        for row in said["subscribers"]:
+            report.row(partial(self._leave, row, said["listId"]))
+        return report.answer()
+
+    def _leave(self, row: Mapping[str, Any], number: int) -> None:
+        _someone(row)
+        self.people.check(row)
+        person = self.people.find(row)
+        if person is None:
+            raise Failed("notFound", email=row.get("email"), user_id=row.get("userId"))
+        person.lists.discard(number)
+
+    def _check_list(self, said: Mapping[str, Any]) -> None:
+        if said["listId"] < 1 or (self._lists is not None and said["listId"] not in self._lists):
+            raise Refused(400, "GenericError", "error.lists.invalidListId")
+
+    def _update_subscriptions(self, said: Mapping[str, Any]) -> Response:
+        report = Report()
+        for row in said["updateSubscriptionsRequests"]:
+            report.row(partial(self._wishes, row))
+        return subscription_report(report)
+
+    def _wishes(self, row: Mapping[str, Any]) -> None:
+        _someone(row)
+        self.people.check(row)
+        person = self.people.upsert({"email": row.get("email"), "userId": row.get("userId")}, {})
+        if row.get("emailListIds") is not None:
+            person.lists = set(row["emailListIds"])
+        person.subscriptions |= {name: row[name] for name in SUBSCRIPTIONS if row.get(name) is not None}
 
     # --- memory --------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,16 @@ class Person:
     email: str | None = None  # in lower case
     user_id: str | None = None
     fields: dict[str, Any] = field(default_factory=dict)
+    cart: list[Any] = field(default_factory=list)
+    lists: set[int] = field(default_factory=set)
+    subscriptions: dict[str, list[int]] = field(default_factory=dict)  # by the name that requests give each list
+    devices: dict[str, Any] = field(default_factory=dict)  # by token
+
+    def shown(self) -> dict[str, Any]:
+        """What is known of them, as a JSON value; what only some have is left out where there is none."""
+        more = {"cart": self.cart, "lists": sorted(self.lists), "devices": list(self.devices.values())}
+        known = {"email": self.email, "userId": self.user_id, "dataFields": self.fields, **self.subscriptions}
+        return known | {name: value for name, value in more.items() if value}
 
 
 class Failed(Exception):
@@ -77,6 +87,16 @@ class People:
         merge(person.fields, _without_identifiers(fields), deep=bool(row.get("mergeNestedObjects")))
         self._name(person, fields.get("email"), fields.get("userId"))
         return person
+
+    def rename(self, person: Person, *, email: str | None = None, user_id: str | None = None) -> None:
+        """Another identifier; the old one is free."""
+        self._name(person, email, user_id)
+
+    def remove(self, person: Person) -> None:
+        self.everybody.remove(person)
+        for index, name in ((self.by_email, person.email), (self.by_user_id, person.user_id)):
+            if name is not None and index.get(name) is person:
+                del index[name]
 
     def _new(self, row: Mapping[str, Any]) -> Person:
         email, user_id = row.get("email"), row.get("userId")

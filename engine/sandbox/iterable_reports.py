@@ -16,6 +16,10 @@ def answer(status: int, said: Any) -> Response:
     return Response(status, {"content-type": "application/json"}, msgspec.json.encode(said))
 
 
+def success(msg: str = "", params: Any = None) -> Response:
+    return answer(200, {"msg": msg, "code": "Success", "params": params})
+
+
 class Refused(Exception):
     """An answer other than success; nothing was stored."""
 
@@ -63,6 +67,15 @@ class Report:
             "invalidUserIds": lists["invalidUserIds"],
         }
         return answer(200, said)
+
+
+def subscription_report(report: Report) -> Response:
+    """The answer about subscriptions, which names people in two kinds of lists only."""
+    named: dict[str, list[str]] = {"invalidEmails": [], "invalidUserIds": []}
+    for (name, identifier), times in report.named.items():
+        named["invalidEmails" if name.endswith("Emails") else "invalidUserIds"] += [identifier] * times
+    lists = {**named, "validEmailFailures": [], "validUserIdFailures": []}
+    return answer(200, {"successCount": report.stored, "failCount": report.failed, **lists})
 
 
 def plainly(failed: Failed) -> Refused:

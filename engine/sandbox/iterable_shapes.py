@@ -45,6 +45,45 @@ ITEM = {
     "url": "string",
     "dataFields": "object",
 }
+CART = {"user!": {**USER, "createNewFields": "boolean"}, "items!": [ITEM]}
+SUBSCRIBE = {"listId!": "integer", "subscribers!": [USER], "updateExistingUsersOnly": "boolean"}
+UNSUBSCRIBE = {
+    "listId!": "integer",
+    "subscribers!": [{"email": "string", "userId": "string"}],
+    "campaignId": "integer",
+    "channelUnsubscribe": "boolean",
+}
+SUBSCRIPTIONS = {
+    "updateSubscriptionsRequests!": [
+        {
+            "email": "string",
+            "userId": "string",
+            "emailListIds": ["integer"],
+            "unsubscribedChannelIds": ["integer"],
+            "unsubscribedMessageTypeIds": ["integer"],
+            "subscribedMessageTypeIds": ["integer"],
+            "campaignId": "integer",
+            "templateId": "integer",
+            "validateChannelAlignment": "boolean",
+        }
+    ]
+}
+UPDATE_EMAIL = {"currentEmail": "string", "currentUserId": "string", "newEmail!": "string"}
+MERGE = {
+    "sourceEmail": "string",
+    "sourceUserId": "string",
+    "destinationEmail": "string",
+    "destinationUserId": "string",
+    "arrayMerge": [{"field!": "string", "dedupeBy": "string"}],
+}
+DEVICE = {
+    "email": "string",
+    "userId": "string",
+    "preferUserId": "boolean",
+    "device!": {"token!": "string", "platform!": "string", "applicationName!": "string", "dataFields": "object"},
+}
+DOCUMENTS = {"documents!": "object", "replaceUploadedFieldsOnly!": "boolean"}
+NOTHING: Shape = {}
 BULK_USERS = {"users!": [USER], "createNewFields": "boolean"}
 BULK_EVENTS = {"events!": [EVENT]}
 PURCHASE = {
@@ -62,6 +101,7 @@ WORD = r"[\w!#$%&'*+/=?^`{|}~-]+"
 LABEL = r"[^\W_](?:[\w-]*[^\W_])?"
 EMAIL = re.compile(rf"{WORD}(?:\.{WORD})*@(?:{LABEL}\.)+[^\W\d_]{{2,}}")
 USER_ID = re.compile(r"[ -~]{0,51}[!-~]")
+CATALOG_NAME = re.compile(r"[A-Za-z0-9-]{1,255}")  # of a catalog, and of an item in it
 
 
 def wrong(value: Any, shape: Shape) -> dict[str, str]:

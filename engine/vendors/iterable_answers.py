@@ -39,6 +39,7 @@ KINDS = (  # the first that fits a row wins
     Kind("notFound", rejected("not-found", "Iterable knows nobody by this identifier"), "person", False),
     Kind("conflict", rejected("conflict", "an existing person at Iterable stands against this change"), "row", True),
     Kind("invalidData", rejected("invalid-data", "Iterable refuses the content of a data field"), "row", False),
+    Kind("valid", again("internal", "Iterable failed to store it; another try may do"), "person", False),
 )
 DISALLOWED = rejected("disallowed-event", "this Iterable project does not take events of this name")
 UNNAMED = rejected("unnamed", "Iterable counted it as failed and gave no reason")
@@ -58,6 +59,8 @@ class BulkAnswer(msgspec.Struct, rename="camel"):
     disallowed_event_names: Any = None
     no_op_emails: Any = None
     no_op_user_ids: Any = None
+    valid_email_failures: Any = None  # of subscriptions: well-formed, and yet not stored
+    valid_user_id_failures: Any = None
 
     def names(self, kind: Kind) -> Counter[Name]:
         """Whom the lists of a kind name, and how often."""
@@ -65,6 +68,8 @@ class BulkAnswer(msgspec.Struct, rename="camel"):
         found = Counter(_names(lists.get(f"{kind.list}Emails"), lists.get(f"{kind.list}UserIds")))
         if kind.list == "invalid":
             found |= Counter(_names(self.invalid_emails, self.invalid_user_ids))
+        if kind.list == "valid":
+            found |= Counter(_names(self.valid_email_failures, self.valid_user_id_failures))
         return found
 
     def clean(self, payloads: int) -> bool:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
-from engine.plugin import Note, Payloads, Response, Verdict, again, rejected
+from engine.plugin import Note, Payloads, Response
 
-MILLISECONDS = 100_000_000_000  # as seconds this is the year 5138
-LONG_TIME = re.compile(rb'"createdAt":\s*\d{12}')
-EMPTY_SAYS_NOTHING = ("email", "userId")
-TEXTS = ("userId", "id", "sku")
+MILLISECONDS = 100_000_000_000  # as seconds this is the year 5138, as milliseconds 1973
+ODD_TIME = {  # by the unit of `createdAt`: what looks like the other one
+    "seconds": re.compile(rb'"createdAt":\s*\d{12}'),
+    "milliseconds": re.compile(rb'"createdAt":\s*\d{1,11}(?!\d)'),
+}
+PEOPLE = ("email", "userId", "currentEmail", "currentUserId",
+          "sourceEmail", "sourceUserId", "destinationEmail", "destinationUserId")  # fmt: skip
+TEXTS = ("id", "sku", *(name for name in PEOPLE if name.lower().endswith("userid")))
 
 Members = dict[str, msgspec.Raw]  # an object whose values stay encoded: nothing in them can change
 
@@ -27,6 +32,22 @@ def person(payload: Any) -> Any:
     return email.lower() if email.__class__ is str else payload.get("userId")
 
 
+def whose_address(change: Any) -> Any:
+    """Whose address is to be changed."""
+    return person({"email": change.get("currentEmail"), "userId": change.get("currentUserId")})
+
+
+def into_whom(merge: Any) -> Any:
+    """Who is left after a merge."""
+    return person({"email": merge.get("destinationEmail"), "userId": merge.get("destinationUserId")})
+
+
+def address_of(user: Mapping[str, str]) -> str:
+    """The path that names a person by the one identifier that is given."""
+    ((name, value),) = user.items()
+    return f"/users/{'' if name == 'email' else 'byUserId/'}{quote(value, safe='')}"
+
+
 def buyer(purchase: Any) -> Any:
     """Whose purchase it is."""
     user = purchase.get("user")
@@ -36,25 +57,24 @@ def buyer(purchase: Any) -> Any:
 # --- ids -------------------------------------------------------------------------------------------
 
 
-class Identified(msgspec.Struct):
-    """Of an event or purchase, its id alone."""
-
-    id: Any = None
-
-
 def has_id(payload: Any) -> bool:
     """May it be sent again without doubling? Iterable folds repeats of an event or purchase by its id."""
     return bool(payload.get("id"))
 
 
-def without_id(payloads: Payloads) -> dict[int, Verdict]:
-    """A refusal of every payload that has no id of its own, and another try for the rest; empty when all have one."""
-    bare = [not msgspec.json.decode(raw, type=Identified).id for raw in payloads.bodies]
-    if not any(bare):
-        return {}
-    refusal = rejected("missing-id", "it has no `id`, and `event_id: field` asks every payload for its own")
-    rest = again("missing-id", "others of its batch had no `id`")
-    return {index: refusal if missing else rest for index, missing in enumerate(bare)}
+# --- requests about one list --------------------------------------------------------------------------
+
+
+def alike_in(*names: str) -> Callable[[Any], Any]:
+    """What may share a request: payloads with the same values of these members."""
+    return lambda payload: tuple(payload.get(name) for name in names)
+
+
+def apart(payloads: Payloads, names: Sequence[str]) -> tuple[Members, Payloads]:
+    """The members that all payloads have in common, and the payloads without them."""
+    rows = [msgspec.json.decode(raw, type=Members) for raw in payloads.bodies]
+    about = {name: rows[0][name] for name in names if name in rows[0]}
+    return about, Payloads([_encoded({n: value for n, value in row.items() if n not in names}) for row in rows])
 
 
 # --- flags -----------------------------------------------------------------------------------------
@@ -91,14 +111,15 @@ def _encoded(members: Mapping[str, Any]) -> msgspec.Raw:
 # --- times -----------------------------------------------------------------------------------------
 
 
-def time_remarks(payloads: Payloads) -> Generator[Note, Response, None]:
-    """A warning when a time looks like milliseconds: Iterable reads `createdAt` as seconds."""
-    if not LONG_TIME.search(b"".join(payloads.bodies)):  # nearly always: nothing has to be decoded
+def time_remarks(payloads: Payloads, unit: str) -> Generator[Note, Response, None]:
+    """A warning when a time looks like the other unit."""
+    if not ODD_TIME[unit].search(b"".join(payloads.bodies)):  # nearly always: nothing has to be decoded
         return
+    other = "milliseconds" if unit == "seconds" else "seconds"
     for payload in payloads:
         at = payload.get("createdAt")
-        if isinstance(at, int) and at > MILLISECONDS:
-            yield Note("time-in-milliseconds", f"createdAt is {at}, which Iterable reads as seconds")
+        if isinstance(at, int) and (at > MILLISECONDS) is (unit == "seconds"):
+            yield Note(f"time-in-{other}", f"createdAt is {at}, which is read as {unit}")
             return
 
 
@@ -114,8 +135,9 @@ def mended(payload: Any) -> Any:
     if not isinstance(payload, dict):
         return payload
     payload = _tidied(payload)
-    if isinstance(payload.get("user"), dict):
-        payload["user"] = _tidied(payload["user"])
+    for name in ("user", "device"):
+        if isinstance(payload.get(name), dict):
+            payload[name] = _tidied(payload[name])
     if isinstance(payload.get("items"), list):
         payload["items"] = [_tidied(item) if isinstance(item, dict) else item for item in payload["items"]]
     return payload
@@ -126,7 +148,7 @@ def _tidied(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _says_nothing(name: str, value: Any) -> bool:
-    return value is None or (value == "" and name in EMPTY_SAYS_NOTHING)
+    return value is None or (value == "" and name in PEOPLE)
 
 
 def _text(name: str, value: Any) -> Any:

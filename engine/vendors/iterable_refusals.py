@@ -17,6 +17,8 @@ FORGOTTEN, CONFLICT = KINDS[0].verdict, KINDS[3].verdict
 NOT_STORED = again("batch-refused", "a row of its batch was refused, and nothing was stored")
 ROW = re.compile(r"obj\.\w+\[(\d+)\]")
 
+NOBODY = ("BadParams", "UnknownEmailError", "UnknownUserIdError", "error.users.noUserWithIdExists")
+
 CODES = {  # codes of a refusal of one payload → code of its dead letter
     "EmailAlreadyExists": "conflict",
     "ExternalKeyConflict": "conflict",
@@ -40,9 +42,22 @@ def refusal(answer: Response, payloads: Payloads) -> Mapping[int, Verdict] | Non
         raise Halt(f"Iterable does not know this: {_sentence(answer, said)}", code="no-such-target")
     if answer.status == 409:
         return _conflict(said, payloads)
+    if names_nobody(answer) and _bare(payloads):
+        return None  # a deletion's conversation knows that nobody being there is no failure
     if answer.status == 400:
         return _bad_request(answer, said, payloads)
     return None
+
+
+def names_nobody(answer: Response) -> bool:
+    """Is this how the service says that there is nobody to delete?"""
+    said = _said(answer)
+    return answer.status == 400 and (said["code"] in NOBODY or any(name in said["msg"] for name in NOBODY[1:]))
+
+
+def _bare(payloads: Payloads) -> bool:
+    """One payload that is nothing but a person's name."""
+    return len(payloads) == 1 and payloads[0].keys() in ({"email"}, {"userId"})
 
 
 def _bad_request(answer: Response, said: Mapping[str, Any], payloads: Payloads) -> Mapping[int, Verdict] | None:

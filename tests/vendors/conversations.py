@@ -18,6 +18,7 @@ from engine.plugin import (
     Request,
     Response,
     Split,
+    TurnedAway,
     Vendor,
     Verdict,
     WireRequest,
@@ -128,18 +129,21 @@ class _Exchange:
         self.request = said
         if isinstance(answer, NoAnswer):
             raise answer
-        if answer.status >= 300:
-            return self._turned_away(answer)
+        away = self._turned_away(answer) if answer.status >= 300 else None
+        if away is not None:
+            return away
         try:
-            said = steps.send(answer)
+            said = steps.send(answer) if answer.status < 300 else steps.throw(TurnedAway(answer))
             while isinstance(said, Note):
                 self.notes.append(said)
                 said = next(steps)
         except StopIteration as stop:
             return self._named(stop.value or {})
+        except TurnedAway:
+            raise Split("refused", answer.text) from None
         raise AssertionError(f"a second request: {said}")
 
-    def _turned_away(self, answer: Response) -> tuple[str, list[Verdict]]:
+    def _turned_away(self, answer: Response) -> tuple[str, list[Verdict]] | None:
         verdicts = self.vendor.refusal(answer, self.payloads)
         if verdicts is not None:
             return self._named(verdicts)
@@ -147,7 +151,7 @@ class _Exchange:
             raise Halt(f"HTTP {answer.status}", code="not-authorised")
         if answer.status in (408, 425, 429) or answer.status >= 500:
             raise NotNow(f"HTTP {answer.status}", ambiguous=answer.status >= 500)
-        raise Split("refused", answer.text)
+        return None
 
     def _named(self, verdicts: Any) -> tuple[str, list[Verdict]]:
         assert all(0 <= index < len(self.payloads) for index in verdicts)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.plugin import InvalidPipeline, NoAnswer, Response, Secret
 from engine.vendors.iterable import Iterable
-from tests.vendors.conversations import body, encoded, exchange, first_request
+from tests.vendors.conversations import body, exchange, first_request
 
 CLEAN = Response(200, {}, b'{"successCount": 2, "failCount": 0}')
 PLAIN = Response(200, {}, b'{"msg": "", "code": "Success", "params": {"id": "o1"}}')
@@ -32,7 +32,16 @@ def test_the_base_address_follows_the_data_centre_unless_it_is_given(settings: A
     assert iterable(**settings).base_url == address
 
 
-@pytest.mark.parametrize("settings", [{"data_center": "mars"}, {"event_id": "sometimes"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data_center": "mars"},
+        {"event_id": "sometimes"},
+        {"project_type": "mixed"},
+        {"dates": "iso"},
+        {"created_at": "ms"},
+    ],
+)
 def test_a_setting_that_does_not_exist_is_refused(settings: Any) -> None:
     with pytest.raises(InvalidPipeline):
         iterable(**settings)
@@ -68,8 +77,17 @@ def test_limits_and_rates_are_the_services() -> None:
     facts = {name: (a.max_records, a.max_bytes, a.rate) for name, a in Iterable.actions().items()}
     assert facts == {
         "update_user": (1000, 3_800_000, 5),
+        "update_email": (1, 3_800_000, 100),
+        "merge_users": (1, 3_800_000, 50),
+        "delete_user": (1, None, 100),
+        "register_device_token": (1, 3_800_000, 500),
         "track_event": (1000, 3_800_000, 10),
         "track_purchase": (1, 3_800_000, 100),
+        "update_cart": (1, 3_800_000, 100),
+        "subscribe": (1000, 3_800_000, 5),
+        "unsubscribe": (1000, 3_800_000, 5),
+        "update_subscriptions": (1000, 3_800_000, 5),
+        "upsert_catalog_item": (1000, 3_800_000, 100),
     }
 
 
@@ -125,28 +143,7 @@ def test_flags_of_events_and_purchases_stand_where_the_service_reads_them() -> N
 @pytest.mark.parametrize(("event_id", "filled"), [("auto", True), ("field", False), ("none", False)])
 def test_the_engine_fills_ids_only_with_auto(event_id: str, filled: bool) -> None:
     assert iterable(event_id=event_id).stable_ids is filled
-    assert {a.name: a.stable_id for a in Iterable.actions().values()} == {
-        "update_user": None,
-        "track_event": "id",
-        "track_purchase": "id",
-    }
-
-
-def test_with_field_an_event_without_an_id_is_refused_before_anything_is_sent() -> None:
-    events = [{"eventName": "A", "email": "a@x.test", "id": "e1"}, {"eventName": "B", "email": "a@x.test"}]
-    got = exchange_unsent(iterable(event_id="field"), "track_event", events)
-    assert [(verdict.outcome, verdict.code) for verdict in got.values()] == [
-        ("again", "missing-id"),
-        ("rejected", "missing-id"),
-    ]
-    assert first_request(iterable(event_id="field"), "track_event", events[:1]).path == "/events/trackBulk"
-    assert exchange_unsent(iterable(event_id="field"), "track_purchase", [PURCHASE])[0].outcome == "rejected"
-
-
-def exchange_unsent(vendor: Iterable, action: str, payloads: list[Any]) -> Any:
-    with pytest.raises(StopIteration) as stop:
-        next(vendor.actions()[action].method(vendor, encoded(payloads)))
-    return stop.value.value
+    assert [a.name for a in Iterable.actions().values() if a.stable_id == "id"] == ["track_event", "track_purchase"]
 
 
 def test_only_what_has_an_id_may_be_sent_again() -> None:
@@ -191,6 +188,18 @@ def test_milliseconds_are_noticed(created_at: int, said: bool) -> None:
     assert [note.code for note in notes] == (["time-in-milliseconds"] if said else [])
     notes = exchange(iterable(), "track_purchase", [{**PURCHASE, "createdAt": created_at}], PLAIN).notes
     assert [note.code for note in notes] == (["time-in-milliseconds"] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("created_at", "said"), [(1_700_000_000_000, False), (1_700_000_000, True), (99_999_999_999, True)]
+)
+def test_where_milliseconds_are_wanted_seconds_are_noticed(created_at: int, said: bool) -> None:
+    vendor = iterable(created_at="milliseconds")
+    events = [{"eventName": "A", "email": "a@x.test", "id": "e", "createdAt": created_at}]
+    got = exchange(vendor, "track_event", events, CLEAN)
+    assert [note.code for note in got.notes] == (["time-in-seconds"] if said else [])
+    assert got.request is not None
+    assert body(got.request)["events"][0]["createdAt"] == created_at, "values go out as they are"
 
 
 def test_milliseconds_within_the_data_are_nobodys_business() -> None:
