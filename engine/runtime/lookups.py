@@ -129,7 +129,8 @@ class Asker:
             return LATER
         if self._refresh_at is not None and self._clock.now() >= self._refresh_at:
             self._go_on()
-        return self._at_once(**parameters)
+        value = self._at_once(**parameters)
+        return self._judged(value) if isinstance(value, Failure) else value
 
     def _go_on(self) -> None:
         """Asks while there is room. An answer given at once comes back here: it must not begin a second loop."""
@@ -149,8 +150,12 @@ class Asker:
             if not self.plan.check.accepts(parameters):
                 error: RecordError = self.plan.check.explain(parameters)
                 self._take(question, Failure(error.code, error.reason, error.field))
-            else:
+                continue
+            value = LATER if self._at_once is None else self._at_once(**parameters)
+            if value is LATER:
                 self._begin(question, parameters)
+            else:
+                self._take(question, value)
 
     def _begin(self, question: bytes, parameters: Any) -> None:
         self._courier.begin(
