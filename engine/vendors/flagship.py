@@ -9,7 +9,6 @@ from typing import Any
 
 from engine.plugin import (
     Conversation,
-    InvalidPipeline,
     Note,
     Now,
     Payloads,
@@ -28,7 +27,17 @@ from engine.vendors.flagship_hits import POLICIES, build
 from engine.vendors.flagship_panic import in_panic
 from engine.vendors.flagship_payloads import mended, queue_time, taken_apart, visitor_of
 from engine.vendors.flagship_visitor import Client, Visitor
-from engine.vendors.flagship_wire import BATCH_URL, BUCKETING_URL, COLLECT_URL, DECISION_URL, endpoints, exposure
+from engine.vendors.flagship_wire import (
+    BATCH_URL,
+    BUCKETING_URL,
+    COLLECT_URL,
+    DECISION_URL,
+    MODES,
+    check_polling,
+    endpoints,
+    exposure,
+    one_of,
+)
 
 __all__ = ["Client", "Flagship", "Visitor"]
 
@@ -60,8 +69,9 @@ class Flagship(Vendor):
         blank_presets: bool = True,
         on_violation: str = "reject",
     ) -> None:
-        if on_violation not in POLICIES:
-            raise InvalidPipeline(f"on_violation is {on_violation!r}: it can be {', '.join(POLICIES)}")
+        one_of("mode", mode, MODES)
+        one_of("on_violation", on_violation, POLICIES)
+        check_polling(polling_interval)
         urls = {"decision_url": decision_url, "bucketing_url": bucketing_url, "collect_url": collect_url}
         self.endpoints = endpoints(env_id, api_key, **urls, batch_url=batch_url, blank_presets=blank_presets)
         self.base_url = self.endpoints.decision_url

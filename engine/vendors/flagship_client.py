@@ -10,15 +10,15 @@ from random import Random
 from typing import Any, Protocol
 
 from engine.plugin import Halt, InvalidPipeline, Note, NotNow, Question, Request, Response, TurnedAway
-from engine.vendors.buckets import Decision
+from engine.vendors.buckets import RULES, Decision
 from engine.vendors.flagship_file import BucketingFile
+from engine.vendors.flagship_hits import POLICIES
 from engine.vendors.flagship_memory import Memory, VisitorCache
-from engine.vendors.flagship_wire import Endpoints
+from engine.vendors.flagship_wire import MODES, Endpoints, check_polling, one_of
 
 __all__ = ["DEBUG", "ERROR", "INFO", "WARNING", "Client", "Config", "EventHandler", "Outcome"]
 
 Outcome = tuple[bool, str]
-SHORTEST_POLL = 1.0  # second
 
 
 class EventHandler(Protocol):
@@ -57,17 +57,15 @@ class Config:
     blank_presets: bool = True
 
     def __post_init__(self) -> None:
-        for name, least in (("polling_interval", 0.0), ("timeout", 0.0)):
+        for name in ("polling_interval", "timeout"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise InvalidPipeline(f"{name} is a number of seconds, not {type(value).__name__}")
-            if value < least:
-                raise InvalidPipeline(f"{name} is {value}: it cannot be negative")
-        if self.mode not in ("decision_api", "bucketing"):
-            raise InvalidPipeline(f"mode is {self.mode!r}: it can be decision_api or bucketing")
-        if 0 < self.polling_interval < SHORTEST_POLL:
-            raise InvalidPipeline("polling_interval is at least 1 second; 0 reads the file once")
-        if self.timeout == 0:
+        one_of("mode", self.mode, MODES)
+        one_of("rules", self.rules, RULES)
+        one_of("on_violation", self.on_violation, POLICIES)
+        check_polling(self.polling_interval)
+        if self.timeout <= 0:
             raise InvalidPipeline("timeout is above 0")
 
 

@@ -21,16 +21,24 @@ from engine.plugin import (
     Vendor,
     lookup,
 )
-from engine.vendors.buckets import Decision, modification, visitor_context
+from engine.vendors.buckets import RULES, Decision, modification, visitor_context
 from engine.vendors.flagship_answers import read_campaigns
 from engine.vendors.flagship_file import BucketingFile
 from engine.vendors.flagship_memory import memory
 from engine.vendors.flagship_panic import keep_panic
-from engine.vendors.flagship_wire import BUCKETING_URL, DECISION_URL, Who, endpoints, exposure, who
+from engine.vendors.flagship_wire import (
+    BUCKETING_URL,
+    DECISION_URL,
+    MODES,
+    Who,
+    check_polling,
+    endpoints,
+    exposure,
+    one_of,
+    who,
+)
 
-MODES = ("decision_api", "bucketing")
 CONTEXT_EVENTS = ("never", "changed", "always")
-SHORTEST_POLL = 1.0  # second
 ANSWERS = 10_000  # of different sets of variations, kept ready
 
 
@@ -64,8 +72,11 @@ class Decide(Vendor):
     ) -> None:
         if mode == "decision_api" and api_key is None:
             raise InvalidPipeline("api_key is missing: the Decision API asks for it (mode: bucketing needs none)")
-        if 0 < polling_interval < SHORTEST_POLL:
-            raise InvalidPipeline("polling_interval is at least 1s; 0 reads the file once")
+        one_of("mode", mode, MODES)
+        one_of("rules", rules, RULES)
+        one_of("context_event", context_event, CONTEXT_EVENTS)
+        one_of("type_mismatch", type_mismatch, ("value", "default"))
+        check_polling(polling_interval)
         self.endpoints = endpoints(
             env_id, api_key, decision_url=decision_url, bucketing_url=bucketing_url, blank_presets=blank_presets
         )

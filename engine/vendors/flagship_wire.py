@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -125,6 +125,22 @@ class Endpoints:
 def exposure(visitor: Who, group: Any, variation: Any) -> dict[str, Any]:
     """An activation without its environment. `caid` is the variation group, despite its name."""
     return {"caid": group, "vaid": variation, **visitor.in_activation}
+
+
+MODES = ("decision_api", "bucketing")
+SHORTEST_POLL = 1.0  # second
+
+
+def one_of(setting: str, value: str, known: Iterable[str]) -> None:
+    """Raises `InvalidPipeline` for a value that a setting does not have."""
+    if value not in known:
+        raise InvalidPipeline(f"{setting} is {value!r}: it can be {', '.join(known)}")
+
+
+def check_polling(seconds: float) -> None:
+    """Raises `InvalidPipeline` for a time between two looks at the file that nobody should ask for."""
+    if seconds < 0 or 0 < seconds < SHORTEST_POLL:
+        raise InvalidPipeline("polling_interval is at least 1s; 0 reads the file once")
 
 
 def endpoints(env_id: str, api_key: Secret | None, **urls: Any) -> Endpoints:
