@@ -268,3 +268,44 @@ def test_a_sink_alone_obeys_the_file_and_follows_its_polls(tmp_path: Path) -> No
     counts = outcome.report["mappings"]["seen"]
     assert outcome.exit == 0 and counts["dropped"] > 0 and counts["delivered"] > 60
     assert counts["dropped"] + counts["delivered"] == 200
+
+
+# --- kills ----------------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """A kill, as far as a process can die inside itself: nothing is tidied up."""
+
+
+def mortal(shop: Shop, exchanges: int, *, before: bool) -> Any:
+    """The pretend world for so many exchanges; the last is killed before the vendor does its work, or after it."""
+    left = iter(range(exchanges, -1, -1))
+
+    def handle(request: Any) -> Response:
+        last = next(left) == 1
+        if last and before:
+            raise Killed
+        answer = shop.world.handle(request)
+        if last:
+            raise Killed
+        return answer
+
+    return handle
+
+
+@pytest.mark.parametrize("batch", ["", ", batch: {max_records: 4}"])
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_exchange_no_hit_is_lost_and_items_still_follow(tmp_path: Path, seed: int, batch: str) -> None:
+    shop = Shop(tmp_path, ORDERS % batch, [{"ratio": 0.1, "seed": seed, "status": 503}])
+    shop.write("orders.jsonl", orders(120))
+    lives = 0
+    while lives < 60:
+        try:
+            outcome = shop.run(handle=mortal(shop, shop.chance.randint(3, 40), before=bool(lives % 2)))
+            break
+        except Killed:
+            lives += 1
+    assert lives > 1 and outcome.exit == 0 and shop.letters == []
+    assert sets(shop.flagship.hits) == WANTED
+    assert sum(outcome.report["mappings"][name]["delivered"] for name in ("transactions", "items")) == len(WANTED)
+    assert len(shop.flagship.hits) - len(WANTED) <= lives * 8 * 4, "a kill repeats at most what was in flight"
