@@ -273,6 +273,8 @@ class PretendIterable:
         return report.answer()
 
     def _join(self, row: Mapping[str, Any], fields: Mapping[str, Any], said: Mapping[str, Any]) -> None:
+        _someone(row)
+        self.people.check(row)
         if said.get("updateExistingUsersOnly") and not self.people.knows(row):
             raise Failed("notFound", email=row.get("email"), user_id=row.get("userId"))
         self._update(row, fields)

@@ -108,11 +108,10 @@ class Accounts:
 
 
 def _move(row: dict[str, Any], source: Person, destination: Person) -> None:
-    for name, old, new in (
-        ("email", source.email, destination.email),
-        ("userId", source.user_id, destination.user_id),
-    ):
-        if old is not None and row.get(name) == old:
-            row.pop(name)
-            if new is not None:
-                row[name] = new
+    own = {"email": source.email, "userId": source.user_id}
+    theirs = [name for name, identifier in own.items() if identifier is not None and row.get(name) == identifier]
+    if theirs:
+        for name in theirs:
+            del row[name]
+        new = {"email": destination.email, "userId": destination.user_id}
+        row.update({name: identifier for name, identifier in new.items() if identifier is not None})

@@ -49,6 +49,13 @@ class Caller:
         item = {"id": "1", "name": "Thing", "price": 1, "quantity": 1}
         return self.post("/commerce/trackPurchase", {"items": [item], "total": 1, **said})
 
+    def told(self, path: str, said: Any, **more: Any) -> Any:
+        """A POST whose answer is JSON, with its status."""
+        return self._told(self.post(path, said, **more))
+
+    def delete(self, path: str) -> Any:
+        return self._told(self.vendor.handle(request(path, method="DELETE")))
+
     def state(self) -> Any:
         return self.vendor.state()
 

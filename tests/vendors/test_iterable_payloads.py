@@ -15,6 +15,9 @@ from engine.vendors.iterable import Iterable
 
 PAYLOADS = read_schema("sinks/iterable.json")["$defs"]
 ITEM = {"id": "s1", "name": "Shoe", "price": 9.5, "quantity": 2}
+DEVICE = {"token": "t", "platform": "GCM", "applicationName": "com.example.shop"}
+MERGE = {"sourceUserId": "u1", "destinationUserId": "u2"}
+ITEM_OF = {"catalogName": "books", "id": "b1", "value": {}}
 ORDER = {"user": {"userId": "u1"}, "items": [ITEM], "total": 19}
 
 
@@ -41,6 +44,20 @@ def passes(action: str, payload: Any) -> bool:
                             "dataFields": {}}),
         ("track_purchase", {**ORDER, "items": [{**ITEM, "sku": "s", "description": "d", "categories": [],
                             "imageUrl": "i", "url": "u", "dataFields": {}}]}),
+        ("update_email", {"currentUserId": "u1", "newEmail": "b@x.test"}),
+        ("update_email", {"currentEmail": "a@x.test", "currentUserId": "u1", "newEmail": "b@x.test"}),
+        ("merge_users", {"sourceEmail": "a@x.test", "destinationUserId": "u1"}),
+        ("merge_users", {**MERGE, "arrayMerge": [{"field": "tags"}, {"field": "orders", "dedupeBy": "id"}]}),
+        ("delete_user", {"userId": "u1"}),
+        ("register_device_token", {"userId": "u1", "preferUserId": True, "device": {**DEVICE, "dataFields": {}}}),
+        ("update_cart", {"user": {"userId": "u1"}, "items": []}),
+        ("subscribe", {"listId": 5, "email": "a@x.test", "dataFields": {}, "updateExistingUsersOnly": True}),
+        ("unsubscribe", {"listId": 5, "userId": "u1", "campaignId": 1, "channelUnsubscribe": False}),
+        ("update_subscriptions", {"email": "a@x.test", "emailListIds": [], "unsubscribedChannelIds": [1],
+            "unsubscribedMessageTypeIds": [1], "subscribedMessageTypeIds": [2], "campaignId": 1, "templateId": 1,
+            "validateChannelAlignment": False}),
+        ("upsert_catalog_item", {**ITEM_OF, "value": {"a b": None, "o": {"x.y": 1}}}),
+        ("upsert_catalog_item", {**ITEM_OF, "id": "A-1", "catalogName": "x" * 255, "replaceUploadedFieldsOnly": False}),
     ],
 )  # fmt: skip
 def test_what_iterable_takes_passes(action: str, payload: Any) -> None:
@@ -77,6 +94,32 @@ def test_what_iterable_takes_passes(action: str, payload: Any) -> None:
         ("track_purchase", {**ORDER, "items": [{**ITEM, "quantity": 1.5}]}),
         ("track_purchase", {**ORDER, "items": [{"id": "s1", "name": "Shoe", "price": 1}]}),
         ("track_purchase", {**ORDER, "items": ITEM}),
+        ("update_email", {"newEmail": "b@x.test"}),
+        ("update_email", {"currentEmail": "a@x.test"}),
+        ("update_email", {"email": "a@x.test", "newEmail": "b@x.test"}),
+        ("merge_users", {"sourceEmail": "a@x.test"}),
+        ("merge_users", {"destinationUserId": "u1"}),
+        ("merge_users", {**MERGE, "arrayMerge": ["tags"]}),
+        ("delete_user", {}),
+        ("delete_user", {"email": ""}),
+        ("delete_user", {"email": "a@x.test", "dataFields": {}}),
+        ("register_device_token", {"userId": "u1"}),
+        ("register_device_token", {"device": DEVICE}),
+        ("register_device_token", {"userId": "u1", "device": {**DEVICE, "platform": "ANDROID"}}),
+        ("register_device_token", {"userId": "u1", "device": {"token": "t", "platform": "GCM"}}),
+        ("update_cart", {"user": {"userId": "u1"}}),
+        ("update_cart", {**ORDER}),
+        ("subscribe", {"email": "a@x.test"}),
+        ("subscribe", {"listId": "5", "email": "a@x.test"}),
+        ("subscribe", {"listId": 5}),
+        ("unsubscribe", {"listId": 5, "email": "a@x.test", "dataFields": {}}),
+        ("update_subscriptions", {"email": "a@x.test", "emailListIds": 5}),
+        ("update_subscriptions", {"email": "a@x.test", "emailListIds": ["5"]}),
+        ("upsert_catalog_item", {**ITEM_OF, "id": "a.b"}),
+        ("upsert_catalog_item", {**ITEM_OF, "id": "a\n"}),
+        ("upsert_catalog_item", {**ITEM_OF, "catalogName": "my books"}),
+        ("upsert_catalog_item", {**ITEM_OF, "value": {"a.b": 1}}),
+        ("upsert_catalog_item", {**ITEM_OF, "value": []}),
     ],
 )
 def test_what_iterable_refuses_does_not_pass(action: str, payload: Any) -> None:
@@ -98,6 +141,18 @@ def test_what_iterable_refuses_does_not_pass(action: str, payload: Any) -> None:
             {**ORDER, "id": 5, "user": {"email": None, "userId": 7},
              "items": [{**ITEM, "id": 3, "sku": 4, "url": None}]},
             {**ORDER, "id": "5", "user": {"userId": "7"}, "items": [{**ITEM, "id": "3", "sku": "4"}]}),
+        ("update_email", {"currentEmail": "", "currentUserId": 7, "newEmail": "b@x.test"},
+                         {"currentUserId": "7", "newEmail": "b@x.test"}),
+        ("merge_users", {"sourceEmail": None, "sourceUserId": 1, "destinationEmail": "", "destinationUserId": 2},
+                        {"sourceUserId": "1", "destinationUserId": "2"}),
+        ("delete_user", {"email": "", "userId": 7}, {"userId": "7"}),
+        ("register_device_token", {"email": None, "userId": "7", "device": {**DEVICE, "dataFields": None}},
+                                  {"userId": "7", "device": DEVICE}),
+        ("update_cart", {"user": {"userId": 7}, "items": [{**ITEM, "id": 3}]},
+                        {"user": {"userId": "7"}, "items": [{**ITEM, "id": "3"}]}),
+        ("subscribe", {"listId": 5, "userId": 7, "dataFields": None}, {"listId": 5, "userId": "7"}),
+        ("upsert_catalog_item", {"catalogName": "books", "id": 7, "value": {"a": None}},
+                                {"catalogName": "books", "id": "7", "value": {"a": None}}),
     ],
 )  # fmt: skip
 def test_what_is_plain_is_put_right(action: str, refused: Any, mended: Any) -> None:
