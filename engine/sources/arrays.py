@@ -16,6 +16,7 @@ import msgspec
 
 from engine.plugin import InvalidPipeline, Malformed, Position, Refused, Rows
 from engine.sources.blocks import CHUNK, Read
+from engine.sources.duplicates import all_kept
 from engine.sources.jsonl import decoded
 from engine.sources.lines import FIRST, MOST_ROWS, Bad, next_size
 from engine.sources.text import Encoding, sniffed
@@ -76,8 +77,8 @@ class JsonArray:
 
     columns: tuple[str, ...] | None = None
 
-    def __init__(self, read: Read, name: str, encoding: str, cap: int) -> None:
-        self.name, self.cap = name, cap
+    def __init__(self, read: Read, name: str, encoding: str, cap: int, *, unique: bool = False) -> None:
+        self.name, self.cap, self.unique = name, cap, unique
         self._read = read
         self._data, self._next, self._ended = b"", 0, False
         self._at = Position()
@@ -170,6 +171,8 @@ class JsonArray:
                 found = _decode_all(b"[%b]" % chunk)
             except (ValueError, RecursionError):
                 continue
+            if self.unique and not all_kept(chunk, found):
+                break
             self._pass(len(chunk))
             return chunk, found
         return self._take_singly(size)
@@ -184,7 +187,7 @@ class JsonArray:
             while len(self._data) - self._next < size and self._more():
                 pass
         self._learn(spans)
-        found = [decoded(self._data[start:end], self.encoding) for start, end in spans]
+        found = [decoded(self._data[start:end], self.encoding, self.unique) for start, end in spans]
         chunk = self._data[self._next : spans[-1][1]]
         self._pass(len(chunk))
         return chunk, found

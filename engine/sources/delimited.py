@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.plugin import InvalidPipeline, Position
 from engine.sources.blocks import Read, Spots
 from engine.sources.lines import FIRST, MOST_ROWS, Bad, LineReader, Parsed
-from engine.sources.walk import Dialect, Recount, Walk
+from engine.sources.types import Convert
+from engine.sources.walk import STAND_IN, Dialect, Recount, Walk
 
 SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?", re.I)  # Excel's first line
 OTHER_DELIMITERS = {";": "';'", "\t": "'\\t'", "|": "'|'"}
@@ -25,23 +26,34 @@ class Layout:
     quote: str | None = '"'
     escape: str | None = None
     header: bool | Sequence[str] | None = None  # None, True: from the file; False: none, columns are numbered
+    double_quote: bool = True  # a quote within quotes is written twice
+    trim: bool = False
     null_values: frozenset[str] = frozenset()
+    types: Mapping[str, tuple[str, Convert]] = field(default_factory=dict)  # by column; all others are texts
     ragged: str = "error"  # error | pad | truncate | extra
     extra: str | None = None  # the column that takes surplus cells, with `ragged` = extra
     skip_rows: int = 0
+    skip_rows_after_header: int = 0
+    skip_footer: int = 0
     comment: str | None = None
 
-    def dialect(self, default: str) -> Dialect:
+    def dialect(self, default: str, grows: bool = False) -> Dialect:
+        delimiter = self.delimiter or default
+        long = delimiter if len(delimiter) > 1 else None
         quoting = csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE
         return Dialect(
             {
-                "delimiter": self.delimiter or default,
+                "delimiter": STAND_IN if long else delimiter,
                 "quotechar": self.quote or None,
                 "escapechar": self.escape,
                 "quoting": quoting,
+                "skipinitialspace": self.trim,
                 "strict": True,
             },
             self.comment,
+            long,
+            self.double_quote,
+            grows,
         )
 
 
@@ -50,14 +62,17 @@ class Table(LineReader):
 
     columns: tuple[str, ...] | None
 
-    def __init__(self, read: Read, name: str, encoding: str, cap: int, layout: Layout, delimiter: str) -> None:
+    def __init__(
+        self, read: Read, name: str, encoding: str, cap: int, layout: Layout, delimiter: str, grows: bool = False
+    ) -> None:
         self.layout = layout
-        super().__init__(read, name, encoding, cap)
+        super().__init__(read, name, encoding, cap, layout.skip_footer, grows)
         csv.field_size_limit(max(csv.field_size_limit(), cap + 1))  # the cap on lines is ours
-        self.dialect = layout.dialect(self._separator_line() or delimiter)
-        for _ in range(layout.skip_rows):
-            self._pass(self._one_line())
+        self.dialect = layout.dialect(self._separator_line() or delimiter, grows)
+        own_header = layout.header is None or layout.header is True
+        self._skip(layout.skip_rows + (0 if own_header else layout.skip_rows_after_header))
         self.header = self._header()
+        self._skip(layout.skip_rows_after_header if own_header else 0)
         self.width = len(self.header)
         extra = (layout.extra,) if layout.extra is not None and self.header else ()
         self.columns = (*self.header, *extra) or None
@@ -65,6 +80,14 @@ class Table(LineReader):
             raise InvalidPipeline(
                 f"ragged: {self.name} has a column {layout.extra!r} of its own; choose another name"
             )
+        self._types = [(self.header.index(name), name, *how) for name, how in self._known(layout.types).items()]
+
+    def _known(self, types: Mapping[str, tuple[str, Convert]]) -> Mapping[str, tuple[str, Convert]]:
+        missing = [name for name in types if name not in self.header]
+        if missing and self.header:
+            there = ", ".join(self.header)
+            raise InvalidPipeline(f"columns: {self.name} has no column {missing[0]!r}; it has {there}")
+        return types if self.header else {}
 
     def line_end(self, head: bytes) -> str:
         """A lone carriage return ends lines in files that have no line feed at all, as far as one can see."""
@@ -74,6 +97,10 @@ class Table(LineReader):
         return "\r" if rest and "\n" not in text and not (quote and first.count(quote) % 2) else "\n"
 
     # --- what comes before the rows ------------------------------------------------------------------------
+
+    def _skip(self, lines: int) -> None:
+        for _ in range(lines):
+            self._pass(self._one_line())
 
     def _one_line(self) -> bytes:
         line = self.blocks.take(1)
@@ -101,6 +128,8 @@ class Table(LineReader):
                 self.blocks.give_back(parsed.consumed)
                 return self._numbered(parsed.rows[0])
             self._pass(parsed.consumed)
+            if not parsed.consumed:
+                return ()  # it is not written to its end yet
             if parsed.rows:
                 return self._names(parsed.rows[0], parsed.locate(0)[0])
         if self.blocks.overlong:
@@ -124,13 +153,14 @@ class Table(LineReader):
                     raise InvalidPipeline(
                         f"{where}: the header is one column, {found[0][:80]!r}; did you mean delimiter: {shown}?"
                     )
-        return checked_names(found, where)
+        return checked_names([name.strip() for name in found] if self.layout.trim else found, where)
 
     # --- rows ------------------------------------------------------------------------------------------------
 
     def parse(self, block: bytes, at: Position) -> Parsed:
         quick = self._quick(block, at)
-        return quick if quick is not None else self._careful(block, at)
+        parsed = quick if quick is not None else self._careful(block, at)
+        return self._typed(parsed, at) if self._types else parsed
 
     def _quick(self, block: bytes, at: Position) -> Parsed | None:
         """A block of whole and good records; None where it is not, or may not be."""
@@ -141,13 +171,19 @@ class Table(LineReader):
         comment = self.layout.comment
         if "\0" in text or (comment and comment in text):
             return None
+        if not self.layout.double_quote and (self.layout.quote or "") * 2 in text:
+            return None
+        if self.dialect.delimiter:
+            if STAND_IN in text:
+                return None
+            text = self.dialect.lent(text)
         lines = text.split(self.newline)
         if not lines[-1]:
             lines.pop()
         if self._may_span_lines(text):
             lines = [line + self.newline for line in lines]
         try:
-            rows = list(csv.reader(lines, **self.dialect.csv))
+            rows = self.dialect.returned_all(list(csv.reader(lines, **self.dialect.csv)))
         except csv.Error:
             return None
         if len(rows) != len(lines):
@@ -156,10 +192,10 @@ class Table(LineReader):
         bad = False
         if set(map(len, rows)) != {self.width}:
             spots.kept = [line for line, cells in enumerate(rows) if cells]
-            rows, bad = self._fitted([(rows[line], lines[line]) for line in spots.kept])
+            rows, bad = self._fitted([(rows[line], self.dialect.returned(lines[line])) for line in spots.kept])
         elif self.layout.extra is not None:
-            rows = [[*cells, []] for cells in rows]  # type: ignore[list-item]
-        return Parsed(block, self._nulled(rows), bad, spots)
+            rows = [[*cells, []] for cells in rows]
+        return Parsed(block, self._cleaned(rows), bad, spots)
 
     def _may_span_lines(self, text: str) -> bool:
         quote, escape = self.layout.quote, self.layout.escape
@@ -173,7 +209,7 @@ class Table(LineReader):
         if self.layout.extra is not None:
             rows = [[*cells, []] for cells in rows]
         starts = Recount(lines, self.dialect, block, self._newline, at)
-        return Parsed(block, self._nulled(rows), False, starts)
+        return Parsed(block, self._cleaned(rows), False, starts)
 
     def _careful(self, block: bytes, at: Position) -> Parsed:
         walk = Walk(self.blocks, block, self.encoding, self.dialect, MOST_ROWS)
@@ -184,7 +220,7 @@ class Table(LineReader):
             for row, cells in enumerate(parsed.rows)
         ]
         bad = any(row.__class__ is Bad for row in rows)
-        return Parsed(parsed.consumed, self._nulled(rows), bad, parsed.locate)
+        return Parsed(parsed.consumed, self._cleaned(rows), bad, parsed.locate)
 
     def _fitted(self, rows: list[tuple[list[str], str]]) -> tuple[list[Any], bool]:
         fitted = [self._fit(cells, raw) for cells, raw in rows]
@@ -203,8 +239,13 @@ class Table(LineReader):
             return [*cells[: self.width], cells[self.width :]]
         return Bad("cells", f"the row has {len(cells)} cells, the header {self.width}", (raw or "")[:4096])
 
-    def _nulled(self, rows: list[Any]) -> list[Any]:
-        nulls = self.layout.null_values
+    def _cleaned(self, rows: list[Any]) -> list[Any]:
+        """Without white space around cells, and with null for what means it."""
+        nulls, trim = self.layout.null_values, self.layout.trim
+        if trim:
+            rows = [
+                row if row.__class__ is Bad else [c.strip() if c.__class__ is str else c for c in row] for row in rows
+            ]
         if not nulls:
             return rows
         return [
@@ -213,6 +254,30 @@ class Table(LineReader):
             else [None if cell.__class__ is str and cell in nulls else cell for cell in row]
             for row in rows
         ]
+
+    def _typed(self, parsed: Parsed, at: Position) -> Parsed:
+        """The rows with the cells of typed columns read; null stays null."""
+        rows, bad = parsed.rows, parsed.bad
+        for column, name, wanted, convert in self._types:
+            for index, row in enumerate(rows):
+                if row.__class__ is Bad or (cell := row[column]) is None:
+                    continue
+                try:
+                    row[column] = convert(cell)
+                except (ValueError, OverflowError):
+                    bad = True
+                    rows[index] = Bad(
+                        "column-type",
+                        f"column {name!r}: {cell[:100]!r} is not {wanted}",
+                        self._raw(parsed, at, index),
+                    )
+        return Parsed(parsed.consumed, rows, bad, parsed.locate)
+
+    def _raw(self, parsed: Parsed, at: Position, row: int) -> str:
+        """The text of a row for its dead letter."""
+        start = parsed.locate(row)[1] - at.offset
+        end = parsed.locate(row + 1)[1] - at.offset if row + 1 < len(parsed.rows) else len(parsed.consumed)
+        return self.encoding.shown(parsed.consumed[start:end]).rstrip("\r\n")
 
 
 def checked_names(names: Sequence[str], where: str) -> tuple[str, ...]:

@@ -6,21 +6,23 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from engine.plugin import InvalidPipeline, Note, Position, Refused, Rows
 from engine.sources.arrays import JsonArray
 from engine.sources.blocks import Read
-from engine.sources.delimited import Layout, Table, checked_names
+from engine.sources.delimited import Layout, Table
 from engine.sources.jsonl import JsonLines
 from engine.sources.packed import CHOICES, unpacked
-from engine.sources.places import Place, opened, places
+from engine.sources.places import STDIN, Place, opened, places
+from engine.sources.settings import at_least, character, delimiter_of, header_of, one_of, ragged_of, timeouts
 from engine.sources.text import checked_encoding
+from engine.sources.types import converters
+from engine.sources.web import Web
 
 FORMATS = {"csv": ",", "tsv": "\t", "jsonl": "", "json": ""}
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}
 PACKED_SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
-RAGGED = ("error", "pad", "truncate")
 ON_EMPTY = ("ok", "warn", "fail")
 
 log = logging.getLogger(__name__)
@@ -40,8 +42,9 @@ class Reader(Protocol):
 class FileSource:
     """Rows of one file or of all files that a pattern matches, in the order of their names.
 
-    Every cell of CSV and TSV is text ("" when empty), or None where `null_values` or padding says so; records of
-    JSONL and JSON are objects. `base` is the folder that relative paths start from. `notes` gathers warnings.
+    Every cell of CSV and TSV is text ("" when empty), or None where `null_values` or padding says so, unless
+    `columns` gives it a type; records of JSONL and JSON are objects. `base` is where relative paths start.
+    With `mode` append, a last line that is not written to its end is left for the next run. `notes` gathers warnings.
     """
 
     def __init__(
@@ -53,36 +56,57 @@ class FileSource:
         delimiter: str | None = None,
         quote: str | None = '"',
         escape: str | None = None,
+        double_quote: bool = True,
         header: bool | Sequence[str] | None = None,
+        trim: bool = False,
         null_values: Sequence[str] = (),
+        columns: Mapping[str, Any] | None = None,
         ragged: str | Mapping[str, str] = "error",
         skip_rows: int = 0,
+        skip_rows_after_header: int = 0,
+        skip_footer: int = 0,
         comment: str | None = None,
+        duplicate_keys: str = "refuse",
         max_line: int = 4 * 1024 * 1024,
         on_empty: str = "warn",
         schema: Sequence[str] | Mapping[str, object] | None = None,
+        timeout: Mapping[str, float] | None = None,
+        retries: int = 5,
+        require_length: bool = False,
+        mode: str = "full",
         base: str = "",
     ) -> None:
         self.path, self.base = path, base
         self.encoding = checked_encoding(encoding)
-        self.format = _one_of("format", format, tuple(FORMATS)) if format else None
-        self.compression = _one_of("compression", compression, CHOICES)
-        self.max_line = _at_least("max_line", max_line, 1)
-        self.on_empty = _one_of("on_empty", on_empty, ON_EMPTY)
-        self.expected = tuple(schema or ())
+        self.format = one_of("format", format, tuple(FORMATS)) if format else None
+        self.compression = one_of("compression", compression, CHOICES)
+        self.max_line = at_least("max_line", max_line, 1)
+        self.on_empty = one_of("on_empty", on_empty, ON_EMPTY)
+        self.unique = one_of("duplicate_keys", duplicate_keys, ("refuse", "last")) == "refuse"
+        self.grows = one_of("mode", mode, ("full", "append")) == "append"
+        self.declared = tuple(schema) if schema else None  # the columns, as far as no file tells
         self.notes: list[Note] = []
-        mode, extra = _ragged(ragged)
+        ragged_mode, extra = ragged_of(ragged)
         self.layout = Layout(
-            delimiter=_character("delimiter", delimiter),
-            quote=_character("quote", quote or None),
-            escape=_character("escape", escape),
-            header=_header(header),
+            delimiter=delimiter_of(delimiter, quote, escape),
+            quote=character("quote", quote or None),
+            escape=character("escape", escape),
+            double_quote=double_quote,
+            header=header_of(header),
+            trim=trim,
             null_values=frozenset(null_values),
-            ragged=mode,
+            types=converters(columns),
+            ragged=ragged_mode,
             extra=extra,
-            skip_rows=_at_least("skip_rows", skip_rows, 0),
+            skip_rows=at_least("skip_rows", skip_rows, 0),
+            skip_rows_after_header=at_least("skip_rows_after_header", skip_rows_after_header, 0),
+            skip_footer=at_least("skip_footer", skip_footer, 0),
             comment=comment or None,
         )
+        if self.grows and (path == STDIN or skip_footer):
+            what = "a footer" if skip_footer else "standard input"
+            raise InvalidPipeline(f"mode: append goes on where a file ended; with {what} that is not possible")
+        self.web = Web(*timeouts(timeout), at_least("retries", retries, 0), require_length, self._noted)
         self._places: dict[str, Place] | None = None
         self._stdin: Reader | None = None  # what was read of it cannot be read again
 
@@ -114,6 +138,10 @@ class FileSource:
             for rows in reader.batches(start):
                 some = True
                 yield rows
+            if getattr(reader, "unfinished", False):
+                self._noted(
+                    Note("unfinished-row", f"{partition} ends within a quoted cell; that row is left for later")
+                )
         if not some:
             self._empty(partition)
 
@@ -122,7 +150,7 @@ class FileSource:
         if self._place(partition).kind == "stdin":
             raise Refused("standard input cannot be resumed; run with --fresh and feed it from its beginning")
         left, check = offset, 0
-        with opened(self._place(partition)) as file:
+        with opened(self._place(partition), self.web) as file:
             read, _ = unpacked(file.read, self.compression, partition)
             while left and (data := read(min(left, 1 << 20))[:left]):
                 check = zlib.crc32(data, check)
@@ -141,14 +169,20 @@ class FileSource:
 
     def _format(self, name: str) -> str:
         if self.format:
-            return self.format
+            return self._fitting(self.format)
         plain = name.lower()
         for suffix in PACKED_SUFFIXES:
             plain = plain.removesuffix(suffix)
         found = SUFFIXES.get(plain.rpartition(".")[2]) if "." in plain else None
         if found is None:
             raise InvalidPipeline(f"format: the name {name!r} does not tell; write format: {' | '.join(FORMATS)}")
-        return _one_of("format", found, tuple(FORMATS))
+        return self._fitting(found)
+
+    def _fitting(self, format: str) -> str:
+        if format in ("jsonl", "json") and (self.layout.types or self.layout.skip_footer):
+            word = "columns" if self.layout.types else "skip_footer"
+            raise InvalidPipeline(f"{word}: it is for csv and tsv; the values of {format} have their types")
+        return format
 
     @contextmanager
     def _reader(self, partition: str) -> Iterator[tuple[Reader, Callable[[int], Read] | None]]:
@@ -157,23 +191,25 @@ class FileSource:
         if place.kind == "stdin" and self._stdin is not None:
             yield self._stdin, None
             return
-        with opened(place) as file:
+        with opened(place, self.web) as file:
             read, packed = unpacked(
                 file.read if place.kind != "stdin" else _at_once(file), self.compression, partition
             )
             reader = self._new_reader(read, partition)
             if place.kind == "stdin":
                 self._stdin = reader
-            yield reader, None if packed or place.kind != "local" else _seeker(file, partition)
+            yield reader, None if packed else _seeker(place, file)
 
     def _new_reader(self, read: Read, name: str) -> Reader:
         kind = self._format(name)
         if kind == "json":
-            return JsonArray(read, name, self.encoding, self.max_line)
+            return JsonArray(read, name, self.encoding, self.max_line, unique=self.unique)
         if kind == "jsonl":
-            return JsonLines(read, name, self.encoding, self.max_line)
-        table = Table(read, name, self.encoding, self.max_line, self.layout, FORMATS[kind])
-        missing = [column for column in self.expected if table.columns is not None and column not in table.columns]
+            return JsonLines(read, name, self.encoding, self.max_line, unique=self.unique, grows=self.grows)
+        table = Table(read, name, self.encoding, self.max_line, self.layout, FORMATS[kind], self.grows)
+        missing = [
+            column for column in self.declared or () if table.columns is not None and column not in table.columns
+        ]
         if missing:
             there = ", ".join(table.columns or ())
             raise InvalidPipeline(f"schema: {name} has no column {', '.join(map(repr, missing))}; it has {there}")
@@ -183,11 +219,23 @@ class FileSource:
         if self.on_empty == "fail":
             raise Refused(f"{partition} holds no rows, and on_empty is fail")
         if self.on_empty == "warn":
-            self.notes.append(Note("empty-file", f"{partition} holds no rows"))
+            self._noted(Note("empty-file", f"{partition} holds no rows"))
             log.warning("%s holds no rows", partition)
 
+    def _noted(self, note: Note) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
-def _seeker(file: BinaryIO, name: str) -> Callable[[int], Read]:
+
+def _seeker(place: Place, file: Any) -> Callable[[int], Read] | None:
+    """How to go to an offset without reading what is before it, where that is possible."""
+    if place.kind == "web":
+        seek: Callable[[int], Read] = file.seek
+        return seek if file.seekable else None
+    return _local_seeker(file, place.name) if place.kind == "local" else None
+
+
+def _local_seeker(file: BinaryIO, name: str) -> Callable[[int], Read]:
     def seek(offset: int) -> Read:
         if file.seek(0, 2) < offset:
             raise Refused(f"{name} is shorter than the {offset} bytes that were read before")
@@ -201,39 +249,3 @@ def _at_once(file: BinaryIO) -> Read:
     """What a pipe has to give now, without waiting for a whole block."""
     read1: Read = getattr(file, "read1", file.read)
     return read1
-
-
-# --- settings -------------------------------------------------------------------------------------------------------
-
-
-def _one_of(setting: str, value: str, choices: Sequence[str]) -> str:
-    if value not in choices:
-        raise InvalidPipeline(f"{setting}: {value!r} is none of {', '.join(choices)}")
-    return value
-
-
-def _at_least(setting: str, value: int, least: int) -> int:
-    if not isinstance(value, int) or value < least:
-        raise InvalidPipeline(f"{setting}: {value!r} is not a whole number of at least {least}")
-    return value
-
-
-def _character(setting: str, value: str | None) -> str | None:
-    if value is not None and (len(value) != 1 or value in "\r\n\0"):
-        raise InvalidPipeline(f"{setting}: {value!r} is not one character")
-    return value
-
-
-def _header(header: bool | Sequence[str] | None) -> bool | tuple[str, ...] | None:
-    if isinstance(header, str):
-        raise InvalidPipeline(f"header: {header!r} is not a list of names, nor false")
-    return header if header is None or isinstance(header, bool) else checked_names(header, "header")
-
-
-def _ragged(ragged: str | Mapping[str, str]) -> tuple[str, str | None]:
-    if isinstance(ragged, Mapping):
-        extra = ragged.get("extra")
-        if set(ragged) != {"extra"} or not isinstance(extra, str) or not extra:
-            raise InvalidPipeline("ragged: write error, pad, truncate or {extra: a column for surplus cells}")
-        return "extra", extra
-    return _one_of("ragged", ragged, RAGGED), None

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from engine.plugin import Position
-from engine.sources.blocks import Spots, chopped
+from engine.sources.blocks import Read, Spots, chopped
+from engine.sources.duplicates import all_kept, doubled_key
 from engine.sources.lines import Bad, LineReader, Parsed
 from engine.sources.text import Encoding
 
@@ -17,7 +18,13 @@ _unreadable = (msgspec.DecodeError, UnicodeError, ValueError, RecursionError)
 
 
 class JsonLines(LineReader):
-    """One opened file of objects. Records are dicts."""
+    """One opened file of objects. Records are dicts. `unique`: an object that has a key twice is malformed."""
+
+    def __init__(
+        self, read: Read, name: str, encoding: str, cap: int, *, unique: bool = False, grows: bool = False
+    ) -> None:
+        self.unique = unique
+        super().__init__(read, name, encoding, cap, grows=grows)
 
     def parse(self, block: bytes, at: Position) -> Parsed:
         if self.encoding.name == "utf-8":
@@ -29,6 +36,8 @@ class JsonLines(LineReader):
             except _unreadable:
                 pass
             else:
+                if self.unique and not all_kept(block, rows):
+                    return self._careful(block, at)
                 return Parsed(block, rows, False, Spots(block, b"\n", at.line, at.offset))
         return self._careful(block, at)
 
@@ -37,20 +46,23 @@ class JsonLines(LineReader):
         offsets = list(accumulate(map(len, lines), initial=at.offset))
         rows, places = [], []
         for index, line in enumerate(lines):
-            record = decoded(line, self.encoding)
+            record = decoded(line, self.encoding, self.unique)
             if record is not None:
                 rows.append(record)
                 places.append((at.line + index, offsets[index]))
         return Parsed(block, rows, any(row.__class__ is Bad for row in rows), places.__getitem__)
 
 
-def decoded(data: bytes, encoding: Encoding) -> Any:
+def decoded(data: bytes, encoding: Encoding, unique: bool) -> Any:
     """The object that `data` holds, `Bad`, or None for nothing but spaces."""
     shown = data
     try:
         if encoding.name != "utf-8":
             data = data.decode(encoding.name).encode()
-        return _decode(data) if data.strip() else None
+        record = _decode(data) if data.strip() else None
+        if unique and record is not None and not all_kept(data, [record]) and (key := doubled_key(data)) is not None:
+            return Bad("duplicate-key", f"the key {key[:80]!r} stands twice in one object", encoding.shown(shown))
+        return record
     except UnicodeError:
         return Bad("encoding", f"the object is not {encoding.name}", encoding.shown(shown))
     except RecursionError:

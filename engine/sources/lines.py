@@ -7,8 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from engine.plugin import Malformed, Position, Refused, Rows
+from engine.plugin import InvalidPipeline, Malformed, Position, Refused, Rows
 from engine.sources.blocks import Again, Blocks, Read, chopped
+from engine.sources.endings import shortened
 from engine.sources.text import Encoding, sniffed
 
 ROWS = 200  # rows a micro-batch aims at
@@ -42,8 +43,9 @@ class LineReader(ABC):
     """
 
     columns: tuple[str, ...] | None = None
+    unfinished = False  # a file that grows ends within a row: it is left
 
-    def __init__(self, read: Read, name: str, encoding: str, cap: int) -> None:
+    def __init__(self, read: Read, name: str, encoding: str, cap: int, footer: int = 0, grows: bool = False) -> None:
         head = b""
         while len(head) < HEAD and (more := read(HEAD)):
             head += more
@@ -51,7 +53,12 @@ class LineReader(ABC):
         self.encoding: Encoding = sniffed(head, encoding)
         self.newline = self.line_end(head)
         self._newline = self.newline.encode(self.encoding.name)
-        self.blocks = Blocks(Again(head, read), self._newline, cap)
+        if (footer or grows) and len(self._newline) > 1:
+            raise InvalidPipeline(
+                f"{name} is {self.encoding.name}, where skip_footer and mode: append are not possible"
+            )
+        self._shortened = shortened(self._newline, footer, grows, cap)
+        self.blocks = Blocks(self._shortened(Again(head, read)), self._newline, cap)
         self.begin = Position()
         self.blocks.skip_to(self.encoding.mark)
         self._pass(head[: self.encoding.mark])
@@ -79,7 +86,7 @@ class LineReader(ABC):
         if start.offset <= self.begin.offset:
             return
         if seek is not None:
-            self.blocks = Blocks(seek(start.offset), self._newline, self.cap, start.offset)
+            self.blocks = Blocks(self._shortened(seek(start.offset)), self._newline, self.cap, start.offset)
         elif not self.blocks.skip_to(start.offset):
             raise Refused(f"{self.name} is shorter than the {start.offset} bytes that were read before")
 
@@ -93,6 +100,9 @@ class LineReader(ABC):
                 rows = self._giant(since, at)
             elif block:
                 parsed = self.parse(self._few(block), at)
+                if not parsed.consumed:
+                    self.unfinished = True
+                    return
                 rows = self._rows(parsed, since, at)
                 size = next_size(size, len(parsed.consumed), len(parsed.rows))
             else:

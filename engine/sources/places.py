@@ -15,9 +15,9 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from engine.plugin import EngineError, InvalidPipeline, Refused
+from engine.sources.web import LOOPBACK, Web
 
 STDIN = "-"
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 STORES = {
     "s3": "s3",
     "s3a": "s3",
@@ -29,7 +29,6 @@ STORES = {
     "ssh": "sftp",
 }
 SCHEMES = ("http", "https", *STORES)
-HTTP_TIMEOUT = (10, 60)  # seconds to connect, and between two reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Place:
 
     name: str
     target: str
-    kind: str  # "local" | "remote" | "stdin"
+    kind: str  # "local" | "web" | "remote" | "stdin"
 
 
 def scheme_of(path: str) -> str | None:
@@ -91,7 +90,9 @@ def places(path: str, base: str) -> list[Place]:
         return [Place("-", "-", "stdin")]
     scheme = scheme_of(path)
     if scheme not in (None, "file"):
-        return [Place(path.partition("?")[0].partition("#")[0] if "http" in (scheme or "") else path, path, "remote")]
+        if scheme in ("http", "https"):
+            return [Place(path.partition("?")[0].partition("#")[0], path.partition("#")[0], "web")]
+        return [Place(path, path, "remote")]
     return _local(path[len("file://") :] if scheme else path, Path(base or ".").resolve())
 
 
@@ -147,11 +148,10 @@ class Remote:
 
     def __init__(self, place: Place) -> None:
         scheme = scheme_of(place.target) or ""
-        params: dict[str, Any] = {"timeout": HTTP_TIMEOUT} if scheme in ("http", "https") else {}
         library = smart_open(scheme)
         self._name = place.name
         with self._told():
-            self._file = library(place.target, "rb", compression="disable", transport_params=params)
+            self._file = library(place.target, "rb", compression="disable")
 
     def read(self, size: int) -> bytes:
         with self._told():
@@ -172,10 +172,13 @@ class Remote:
 
 
 @contextmanager
-def opened(place: Place) -> Iterator[BinaryIO]:
+def opened(place: Place, web: Web) -> Iterator[BinaryIO]:
     """The bytes of a place as they lie there. What goes wrong while reading is `Refused`."""
     if place.kind == "stdin":
         yield sys.stdin.buffer
+    elif place.kind == "web":
+        with closing(web.open(place.target, place.name)) as page:
+            yield cast(BinaryIO, page)
     elif place.kind == "remote":
         with closing(Remote(place)) as remote:
             yield cast(BinaryIO, remote)

@@ -6,9 +6,10 @@ The quick way (`delimited.py`) takes a block at a time where each line is one go
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from engine.plugin import Position
@@ -16,15 +17,35 @@ from engine.sources.blocks import Blocks, chopped
 from engine.sources.lines import FIRST, Bad, Parsed
 from engine.sources.text import Encoding
 
+STAND_IN = "\ufdd0"  # a code point that is no character and never will be
 ENDLESS = "unexpected end of data"
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How cells are written. `csv` holds the keyword arguments of `csv.reader`."""
+    """How cells are written. `csv` holds the keyword arguments of `csv.reader`.
+
+    csv knows delimiters of one character; of a longer one `delimiter`, STAND_IN takes the place while a text is read.
+    """
 
     csv: dict[str, Any]
     comment: str | None = None
+    delimiter: str | None = None
+    double_quote: bool = True  # csv is always told so: without, it takes text behind a closing quote in silence
+    grows: bool = False  # a record that is not finished at the end of the file is left
+
+    def lent(self, text: str) -> str:
+        """A text as csv is to read it."""
+        return text.replace(self.delimiter, STAND_IN) if self.delimiter else text
+
+    def returned(self, text: str) -> str:
+        return text.replace(STAND_IN, self.delimiter) if self.delimiter else text
+
+    def returned_all(self, rows: list[Any]) -> list[Any]:
+        """Rows whose cells hold the delimiter, where they were quoted, as it is written."""
+        if not self.delimiter or not any(STAND_IN in cell for row in rows for cell in row):
+            return rows
+        return [[self.returned(cell) for cell in row] for row in rows]
 
 
 class Recount:
@@ -61,10 +82,12 @@ class Walk:
         self._first = 0  # the first line of the record that is being read
         self._between = True  # no record is being read
         self._trouble: tuple[str, str] | None = None
+        self._ended = False  # there are no more lines
+        self._left = False  # the last record is not finished, and left for another time
 
     def parsed(self, line: int, offset: int) -> Parsed:
         """Reads the records; gives back what belongs to none. `line` and `offset` are where the block starts."""
-        while len(self._rows) < self._most and self._to_record():
+        while len(self._rows) < self._most and not self._left and self._to_record():
             try:
                 for cells in csv.reader(self._feed(), **self._dialect.csv):
                     self._keep(cells)
@@ -110,7 +133,8 @@ class Walk:
     def _to_line(self) -> bool:
         if self._next == len(self._lines):
             self._lines += chopped(self._blocks.take(min(FIRST, self._blocks.cap)), self._blocks.newline)
-        return self._next < len(self._lines)
+        self._ended = self._next == len(self._lines)
+        return not self._ended
 
     def _text(self, line: bytes) -> str:
         try:
@@ -120,33 +144,55 @@ class Walk:
                 "encoding",
                 f"byte {error.start} of the line is not {self._encoding.name}: {error.reason}",
             )
-            return line.decode(self._encoding.name, "replace")
+            return self._dialect.lent(line.decode(self._encoding.name, "replace"))
         if "\0" in text:
             self._trouble = ("nul", "the row holds a NUL character")
-        return text
+        if self._dialect.delimiter and STAND_IN in text:
+            self._trouble = ("encoding", "the row holds U+FDD0, which is no character")
+        return self._dialect.lent(text)
 
     def _keep(self, cells: list[str]) -> None:
         self._between = True
         if not cells:
             return  # a blank line
         self._spans.append((self._first, self._next))
+        if not self._dialect.double_quote and self._trouble is None and self._doubled():
+            self._trouble = ("quoting", _explained("expected after", self._dialect))
+        cells = self._dialect.returned_all([cells])[0]
         self._rows.append(cells if self._trouble is None else Bad(*self._trouble, self.raw(-1)))
+
+    def _doubled(self) -> bool:
+        """Does a quoted text follow the end of another at once?"""
+        quote, escape = self._dialect.csv["quotechar"], self._dialect.csv["escapechar"]
+        text = b"".join(self._lines[self._first : self._next]).decode(self._encoding.name, "replace")
+        text = re.sub(re.escape(escape) + ".", "", text, flags=re.S) if escape else text
+        spans = [
+            found.span()
+            for found in re.finditer(
+                f"{re.escape(quote)}[^{re.escape(quote)}]*{re.escape(quote)}" if quote else r"(?!)", text
+            )
+        ]
+        return any(end == start for (_, end), (start, _) in pairwise(spans))
 
     def _fail(self, problem: str) -> None:
         """The first line of the record is bad; what follows is read on its own."""
+        if self._dialect.grows and self._ended and problem == ENDLESS:
+            self._next, self._between, self._left = self._first, True, True
+            return
         self._next, self._between = self._first + 1, True
         self._spans.append((self._first, self._next))
-        code, reason = self._trouble or ("quoting", _explained(problem, self._dialect.csv))
+        code, reason = self._trouble or ("quoting", _explained(problem, self._dialect))
         self._rows.append(Bad(code, reason, self.raw(-1)))
 
 
-def _explained(problem: str, dialect: dict[str, Any]) -> str:
+def _explained(problem: str, dialect: Dialect) -> str:
     """csv's own words, put so that one can see what would do."""
-    quote = dialect["quotechar"]
+    quote = dialect.csv["quotechar"]
     if problem == ENDLESS:
         return f"a quote ({quote}) is opened in this line and never closed; a quote inside a cell is doubled"
     if problem.startswith("new-line character"):
         return "the line holds a lone carriage return outside quotes"
     if "expected after" in problem:
-        return f"text follows a closing quote ({quote}); a quote inside a cell is doubled"
+        inside = "is doubled" if dialect.double_quote else f"stands behind {dialect.csv['escapechar'] or 'an escape'}"
+        return f"text follows a closing quote ({quote}); a quote inside a cell {inside}"
     return problem

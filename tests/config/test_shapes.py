@@ -101,7 +101,7 @@ def test_schema_and_constructor_are_married(kind, name):
     registry = Registry.builtin()
     schema, plugin = registry.schema(kind, name), registry.load(kind, name)
     parameters = inspect.signature(plugin).parameters
-    assert set(schema["properties"]) == set(parameters) - {"base"}
+    assert set(schema["properties"]) == set(parameters) - {"base", "mode"}
     assert set(schema.get("required", ())) == {n for n, p in parameters.items() if p.default is p.empty}
     for setting, leaf in schema["properties"].items():
         if "default" in leaf:
