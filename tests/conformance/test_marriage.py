@@ -27,6 +27,7 @@ VENDORS = [name for kind, name in PARTS if kind == "sinks" and issubclass(REGIST
 
 
 GIVEN = {"base"}  # the pipeline's folder: no setting, the engine knows it
+SHARED = {"sources": {"mode"}}  # what all parts of a kind take
 
 
 def constructor(kind: str, name: str) -> dict[str, inspect.Parameter]:
@@ -36,7 +37,7 @@ def constructor(kind: str, name: str) -> dict[str, inspect.Parameter]:
     if kind == "sources" and isinstance(part, type) and issubclass(part, Vendor):
         reader = inspect.signature(part.readers()[name].method).parameters
         parameters |= {setting: parameter for setting, parameter in reader.items() if setting != "self"}
-    return {name: parameter for name, parameter in parameters.items() if name not in GIVEN}
+    return {name: parameter for name, parameter in parameters.items() if name not in GIVEN | SHARED.get(kind, set())}
 
 
 UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600}
