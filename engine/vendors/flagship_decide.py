@@ -150,13 +150,13 @@ class Decide(Vendor):
 
     def _bucket(self, visitor: Who, context: Mapping[str, Any], group: str) -> Question:
         decider = self._file.decider
-        if decider is None:  # a rehearsal that fetches nothing
-            return Decision()
+        if decider is None or decider.panic:  # None: a rehearsal that fetches nothing
+            return Decision(panic=decider is not None)
         cached = anonymous = None
         if self._memory is not None:
             cached = yield from self._memory.lookup(visitor.visitor_id)
             if visitor.anonymous_id is not None:
-                anonymous = yield from self._memory.lookup(visitor.anonymous_id)
+                anonymous = yield from self._memory.lookup(visitor.anonymous_id, save_follows=False)
         return decider.decide(visitor.visitor_id, context, cached, anonymous=anonymous, decision_group=group)
 
     def _tell(self, visitor: Who, context: Mapping[str, Any]) -> Question:

@@ -32,27 +32,31 @@ class Memory:
 
     def __init__(self, env_id: str, cache: VisitorCache | None = None) -> None:
         self._prefix, self._cache = f"flagship/visitor/{env_id}/", cache
+        self._read: dict[str, bytes | None] = {}  # entries of visitors who are being decided for, as they are kept
 
-    def lookup(self, visitor_id: str) -> Question:
+    def lookup(self, visitor_id: str, *, save_follows: bool = True) -> Question:
         """The variation ids that are remembered of a visitor; None without a valid entry."""
-        return read_entry((yield from self._entry(visitor_id)), visitor_id)
+        if self._cache is not None:
+            return read_entry(self._cache.lookup(visitor_id), visitor_id)
+        kept = yield Recall(self._prefix + visitor_id)
+        if save_follows:
+            self._read[visitor_id] = kept
+        try:
+            return None if kept is None else read_entry(msgspec.json.decode(kept), visitor_id)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
 
     def save(self, visitor_id: str, decision: Decision) -> Question:
         """Keeps what the visitor was given, if that is not what is there already."""
         entry = write_entry(visitor_id, decision.va_ids)
         if self._cache is not None:
             self._cache.save(visitor_id, entry)
-        elif (yield from self._entry(visitor_id)) != entry:
-            yield Remember(self._prefix + visitor_id, msgspec.json.encode(entry))
-
-    def _entry(self, visitor_id: str) -> Question:
-        if self._cache is not None:
-            return self._cache.lookup(visitor_id)
-        kept = yield Recall(self._prefix + visitor_id)
-        try:
-            return None if kept is None else msgspec.json.decode(kept)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
+            return
+        known = visitor_id in self._read
+        before = self._read.pop(visitor_id) if known else (yield Recall(self._prefix + visitor_id))
+        encoded = msgspec.json.encode(entry)
+        if encoded != before:
+            yield Remember(self._prefix + visitor_id, encoded)
 
 
 class FileCache:

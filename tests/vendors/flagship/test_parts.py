@@ -153,6 +153,21 @@ def test_what_the_state_holds_and_cannot_be_read_is_no_entry() -> None:
     assert stop.value.value is None
 
 
+def test_nothing_is_held_of_visitors_who_are_done_with() -> None:
+    """A run of millions must not remember them all."""
+    found = memory("env", "state")
+    assert found is not None
+    for name, save in (("a", True), ("b", False)):
+        steps = found.lookup(name, save_follows=save)
+        next(steps)
+        with pytest.raises(StopIteration):
+            steps.send(None)
+    assert list(found._read) == ["a"]
+    steps = found.save("a", Decision())
+    next(steps)
+    assert not found._read
+
+
 def test_an_entry_that_is_there_already_is_not_written_again() -> None:
     found = memory("env", "state")
     assert found is not None
