@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from engine.plugin import EngineError, Halt, InvalidPipeline
 from engine.sinks.packing import packer
 
+PART = 16 * 1024 * 1024  # bytes of a part of an upload, which are held in memory
+MOST_PARTS = 9_000  # S3 takes 10 000, of a size that has to be chosen beforehand
+UNIT = 256 * 1024  # what gs wants parts to be multiples of
 STORES = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs", "gcs": "gcs", "azure": "azure"}  # scheme → extra
 
 
@@ -31,7 +34,7 @@ def check_target(path: str) -> None:
 
 
 def _check_address(address: str) -> None:
-    scheme = address.partition("://")[0].lower()
+    scheme = _scheme(address)
     if scheme not in STORES:
         near = difflib.get_close_matches(scheme, STORES, 1, 0.5)
         hint = f"did you mean {near[0]}://?" if near else f"these can: {', '.join(STORES)}"
@@ -48,7 +51,11 @@ def upload(part: Path, address: str, packing: str) -> None:
     """Copies `part` to `address`, compressed. On any failure the `with` aborts, so that no object appears."""
     store = _store(address)
     try:
-        with part.open("rb") as source, store(address, "wb", compression="disable") as target:
+        params = transport(address, part.stat().st_size)
+        with (
+            part.open("rb") as source,
+            store(address, "wb", compression="disable", transport_params=params) as target,
+        ):
             if packing == "none":
                 shutil.copyfileobj(source, target, 256 * 1024)
             else:
@@ -60,11 +67,22 @@ def upload(part: Path, address: str, packing: str) -> None:
         raise Halt(f"{address} cannot be written: {type(error).__name__}", where=address, code="upload") from error
 
 
+def transport(address: str, size: int) -> dict[str, Any]:
+    """Parts so large that a file of `size` bytes fits into them; a small file goes at once."""
+    least = max(PART, (size // MOST_PARTS // UNIT + 1) * UNIT)
+    single = {"multipart_upload": False} if size < PART and STORES[_scheme(address)] == "s3" else {}
+    return {"min_part_size": least, **single}
+
+
+def _scheme(address: str) -> str:
+    return address.partition("://")[0].lower()
+
+
 def _store(address: str) -> Any:
     """smart_open's `open`, or an error that names the extra which a scheme needs."""
     import smart_open
 
-    scheme = address.partition("://")[0].lower()
+    scheme = _scheme(address)
     try:
         smart_open.transport.get_transport(scheme)
     except (ImportError, NotImplementedError) as error:

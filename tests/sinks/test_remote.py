@@ -9,6 +9,7 @@ import smart_open
 
 from engine.errors import Halt, InvalidPipeline
 from engine.sinks.file import FileSink
+from engine.sinks.remote import transport
 from tests.sinks.helpers import UNPACK, payloads
 
 
@@ -19,8 +20,9 @@ class Store:
         self.objects = {}
         self.fail_after = None
 
-    def open(self, address, mode, compression):
+    def open(self, address, mode, compression, transport_params):
         assert (mode, compression) == ("wb", "disable")
+        assert transport_params["min_part_size"] == 16 * 1024 * 1024
         return Handle(self, address)
 
 
@@ -96,3 +98,12 @@ def test_a_store_without_its_library_names_the_extra(tmp_path, monkeypatch):
         sink.open(None)
         sink.finish()
     sink.close()
+
+
+@pytest.mark.parametrize("size", [0, 16 << 20, 150 << 30, 5 << 40])
+def test_a_file_of_any_size_fits_into_the_parts_that_a_store_takes(size):
+    for address in ("s3://bucket/a", "gs://bucket/a", "azure://bucket/a"):
+        params = transport(address, size)
+        assert size / params["min_part_size"] < 10_000
+        assert params["min_part_size"] % (256 * 1024) == 0
+        assert params.get("multipart_upload", True) is not (address.startswith("s3") and size < 16 << 20)
