@@ -51,6 +51,8 @@ def _variation(campaign: Any) -> Variation:
     _ = modifications["type"]
     if not isinstance(modifications["value"], dict):
         raise KeyError("modifications.value")
+    if not all(isinstance(one, str | int) for one in (name, group, variation["id"])):
+        raise KeyError("ids that are texts")
     assignment = {
         "campaignId": name,
         "variationGroupId": group,

@@ -198,7 +198,8 @@ def test_a_campaign_that_lacks_something_is_named_and_skipped() -> None:
         {}, 7, None, [], {**whole, "variation": None}, {**whole, "variation": {"id": "v"}},
         {**whole, "variation": {"id": "v", "modifications": {"value": {}}}},
         {**whole, "variation": {"id": "v", "modifications": {"type": "JSON", "value": []}}},
-        {"id": 1, "variation": whole["variation"]},
+        {"id": 1, "variation": whole["variation"]}, {**whole, "id": {}}, {**whole, "variationGroupId": None},
+        {**whole, "variation": {"id": [], "modifications": {"type": "JSON", "value": {}}}},
     ]  # fmt: skip
     decision = read_campaigns(answer({"campaigns": [*odd, whole]}))
     assert [one["campaignId"] for one in decision.assignments] == ["1"]

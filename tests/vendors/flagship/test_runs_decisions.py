@@ -150,6 +150,26 @@ def test_a_missing_visitor_id_and_a_bad_context_value(tmp_path: Path) -> None:
     assert any("context key 'orders'" in note for note in outcome.report["warnings"])
 
 
+def test_a_login_goes_on_with_what_the_device_had_where_the_file_says_so(tmp_path: Path) -> None:
+    """`rules: server`, section 14: the anonymous id's assignment is reused after the login."""
+
+    def halves(first: int) -> Any:
+        variations = (variation("v1", first, n=1), variation("v2", 100 - first, n=2))
+        return file(campaign("c", group("g", *variations)), accountSettings={"enabledXPC": True})
+
+    rules = flags(lookup="visitor_cache: state\n    rules: server")
+    shop = Shop(tmp_path, rules.replace("{{ record.id }}", "d-{{ record.id }}", 1))
+    shop.flagship.publish("env", halves(50), "Thu, 01 Jan 2026 00:00:00 GMT")
+    shop.write("customers.csv", customers(60))
+    shop.run()
+    devices = [row["flags"]["n"] for row in shop.out()]
+    assert set(devices) == {1, 2}
+    shop.flagship.publish("env", halves(0), "Fri, 02 Jan 2026 00:00:00 GMT")
+    both = 'visitor_id: "{{ record.id }}", anonymous_id: "d-{{ record.id }}"'
+    shop.run(rules.replace('visitor_id: "{{ record.id }}"', both, 1))
+    assert [row["flags"]["n"] for row in shop.out()] == devices
+
+
 # --- context events and activations ----------------------------------------------------------------------------
 
 
