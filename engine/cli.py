@@ -201,3 +201,18 @@ def explain(code: str | None, as_json: bool, page: bool) -> int:
     from engine.commands.explain import explain as say
 
     return say(code, as_json, page)
+
+
+@group.command()
+@FILES
+@SETS
+@ENV
+@click.option("--coverage", is_flag=True, help="List fields, branches of `when` and answers that no test reaches.")
+@click.option("--accept", is_flag=True, help="Write what was found into the file as what is expected.")
+@click.option("--record", metavar="N|FILE", help="Write a test from the first N records, or from a file of records.")
+@JSON
+def test(**options: Any) -> int:
+    """Run the tests of the files; nothing leaves the machine."""
+    from engine.commands.test import test_files
+
+    return test_files(**options)

@@ -104,3 +104,9 @@ def pretend_world(clock: Any, faults: list[Any]) -> Any:
 def pretend_server(world: Any, port: int) -> Any:
     """A context manager that serves a world on loopback; its `urls` name the vendors' addresses."""
     return _import("engine.sandbox.server:serve")(world, port=port)
+
+
+def pretend_answer(says: dict[str, Any], answering: Any) -> Any:
+    """The answer of `answering()` with a fault in it, or instead of it. Raises `InvalidPipeline` for what is none."""
+    fault = _import("engine.sandbox.faults:fault")(says)
+    return _import("engine.sandbox.faults:in_process")(fault.apply(answering)())

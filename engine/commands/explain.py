@@ -52,9 +52,9 @@ def _page() -> Iterator[str]:
     yield ""
     yield "<!-- Made by `engine explain --page`; a test compares. -->"
     yield ""
-    yield "Every finding, dead letter and halt has a code; `engine explain CODE` says the same on a terminal. Examples"
-    yield "of files show only what matters. What they leave out is as here, and the columns of `customers.csv` are"
-    yield "`id`, `email`, `name`, `age` and `country`:"
+    yield "Every finding, dead letter and halt has a code; `engine explain CODE` says the same on a terminal."
+    yield "Examples of files show only what matters. What they leave out is as here; the columns of `customers.csv`"
+    yield "are `id`, `email`, `name`, `age` and `country`:"
     yield ""
     yield from ("```text", *FRAME.values(), "```")
     for chapter, title in CHAPTERS.items():

@@ -43,6 +43,7 @@ class Options:
     chance: Random = field(default_factory=Random)
     observer: Observer = field(default_factory=Silent)
     signals: bool = False  # SIGINT and SIGTERM interrupt the run
+    prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def _run(
         plan, state, transport, options.clock, options.chance, Masker(options.secrets),
         run_id=run_id, head=head, saved=saved, limit=options.limit, dry=options.dry,
     )  # fmt: skip
+    if options.prepare is not None:
+        options.prepare(work)
     run = Run(work, options.observer)
     _spare_the_collector()
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -14,18 +16,19 @@ from engine.plugin import Source
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
-from engine.runtime.lanes import Item, weight
+from engine.runtime.lanes import Item, Lanes, weight
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
 from engine.runtime.packing import Packer
 from engine.runtime.plan import MappingPlan, Plan, SourcePlan
 from engine.runtime.readers import ReaderSource
-from engine.runtime.sinks import WriterSink
+from engine.runtime.sinks import VendorSink, WriterSink
 from engine.runtime.talks import Group, Parameters
 
 Lookups = Mapping[str, Sequence[Any]]
 WINDOW = 4  # micro-batches whose lookups may be asked at once
 NOT_YET: Any = object()
+Watch = Callable[[MappingPlan, Rows, Mapped, list[Item], Lookups], None]
 
 
 class Feed:
@@ -43,7 +46,9 @@ class Feed:
         self._limit, self._courier = limit, courier
         self._batches = self._read()
         self._read_all = False
+        self._strictly: list[tuple[int, MappingPlan, Item, Parameters]] = []
         self.limited = False  # reading stopped because of the limit
+        self.watch: Watch | None = None  # is shown what each mapping made of each micro-batch
         self.error: Refused | InvalidPipeline | None = None  # the source broke off
 
     @property
@@ -155,6 +160,7 @@ class Feed:
         for plan, ticket, result in zip(plans, tickets, mapped, strict=True):
             self._settle_unmapped(plan, rows, ticket, result)
             self._offer(plan, source, rows, ticket, result, values)
+        self._hand_over_strictly()
 
     def _map(self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups) -> Mapped:
         """The mapping over those records that an earlier start did not settle and whose lookups did not fail."""
@@ -187,6 +193,8 @@ class Feed:
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
         items = self._packer.items(plan, source, rows, ticket, result)
+        if self.watch is not None:
+            self.watch(plan, rows, result, items, values)
         if not plan.spec.parameters:
             self._hand_over(plan, items, ())
             return
@@ -217,7 +225,24 @@ class Feed:
             return
         if plan.sink.spool is not None:
             items = plan.sink.spool.take(plan.action.name, items, parameters)
-        now, group, lanes = self._clock.now(), plan.action.group, plan.sink.lanes
+        if not items:
+            return
+        if plan.sink.lanes.order == "strict":
+            self._strictly += [(item.row, plan, item, parameters) for item in items]
+        else:
+            self._into_lanes(plan, plan.sink.lanes, items, parameters)
+
+    def _hand_over_strictly(self) -> None:
+        """Across mappings too, what the records made goes in the order of the records."""
+        waiting, self._strictly = sorted(self._strictly, key=itemgetter(0)), []
+        for _, alike in groupby(waiting, key=lambda one: (id(one[1]), one[3])):
+            some = list(alike)
+            _, plan, _, parameters = some[0]
+            assert isinstance(plan.sink, VendorSink)
+            self._into_lanes(plan, plan.sink.lanes, [item for _, _, item, _ in some], parameters)
+
+    def _into_lanes(self, plan: MappingPlan, lanes: Lanes, items: list[Item], parameters: Parameters) -> None:
+        now, group = self._clock.now(), plan.action.group
         if group is None:
             lanes.add(plan.action, Group(None, parameters) if parameters else None, items, now)
             return
