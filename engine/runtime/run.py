@@ -103,7 +103,8 @@ class Run:
 
     def _commit_if_due(self) -> None:
         """An answered payload is committed before anything else is sent: a kill repeats only what is in flight."""
-        if self._work.answered or self._clock.now() - self._committed >= COMMIT_AFTER:
+        due = self._work.answered or (self._full and self._work.unsynced)
+        if due or self._clock.now() - self._committed >= COMMIT_AFTER:
             self._work.commit()
             self._committed = self._clock.now()
             if (reason := too_many(self._work.counts, self._work.plan.pipeline.errors)) is not None:

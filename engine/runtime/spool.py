@@ -85,7 +85,7 @@ class Spool:
         self.sink, self.folder, self.inline, self.name = sink, folder, inline, name
         self.files: dict[str, SpoolFile] = {}
         self._inline: Counter[str] = Counter()
-        self._dirty = False
+        self.dirty = False
 
     def open(self, state: Any) -> None:
         """Starts, or goes on where `state`, which `sync` once gave, stands."""
@@ -104,7 +104,7 @@ class Spool:
             some = items[: max(0, self.inline - self._inline[action])]
             self._inline[action] += len(some)
         if rest := items[len(some) :]:
-            self._dirty = True
+            self.dirty = True
             self._file(action, dict(parameters)).add(rest)
             for item in rest:
                 item.ticket.settle(item.row, item.element)
@@ -126,11 +126,11 @@ class Spool:
 
     def sync(self) -> Any:
         """What was spooled is on disk. The state to go on from."""
-        if self._dirty:
+        if self.dirty:
             for file in self.files.values():
                 if not file.sent:
                     file.sync()
-            self._dirty = False
+            self.dirty = False
         files = {
             key: {"action": f.action, "parameters": dict(f.parameters), "length": f.length, "sent": f.sent,
                   "counts": dict(f.counts)}

@@ -111,6 +111,11 @@ class Work:
         self.state.commit(self.head, self.ledger.take_changes())
 
     @property
+    def unsynced(self) -> bool:
+        """Were payloads spooled since the last commit? What they settle counts once they are on disk."""
+        return any(sink.spool is not None and sink.spool.dirty for sink in self._vendors)
+
+    @property
     def spooled(self) -> bool:
         """Is there a file that its vendor has not taken yet?"""
         return bool(uploads(self._vendors))
