@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -60,15 +60,15 @@ def test_files(
             _record(file, loaded.pipeline, loaded.document, registry, record)
             continue
         tested = run_tests(loaded.pipeline, registry, loaded.secrets)
-        if accept and any(one.wrong for one in tested):
-            _accept(file, loaded.document, tested)
+        if accept:
+            tested = _accepted(file, loaded.document, tested)
         _tell(tested, loaded.document, as_json)
         if coverage:
             _cover(loaded.pipeline, loaded.document, tested)
         count, failed = count + len(tested), failed + sum(bool(one.wrong) for one in tested)
     if record is None:
         stderr(f"{several(count, 'test')}, {failed or 'none'} failed" if count else "no tests")
-    return max(worst, 1 if failed and not accept else 0)
+    return max(worst, 1 if failed else 0)
 
 
 def run_tests(pipeline: Pipeline, registry: Registry, secrets: tuple[str, ...] = ()) -> list[Tested]:
@@ -139,13 +139,13 @@ def _cover(pipeline: Pipeline, document: Document, tested: Sequence[Tested]) -> 
 # --- what is written ----------------------------------------------------------------------------------------
 
 
-def _accept(file: Path, document: Document, tested: Sequence[Tested]) -> None:
-    edits = [
-        Edit(one.edit or one.path, one.found) for each in tested for one in each.wrong if one.has_value
-    ]  # fmt: skip
-    text = edited(document.text, document.root, edits)
-    _write(file, text, document)
-    stderr(f"{file}: {several(len(edits), 'expectation')} renewed; look at the change before you commit it")
+def _accepted(file: Path, document: Document, tested: Sequence[Tested]) -> list[Tested]:
+    """Writes what was found as what is expected; gives the tests with what could not be renewed."""
+    edits = [Edit(one.edit or one.path, one.found) for each in tested for one in each.wrong if one.has_value]
+    if edits:
+        _write(file, edited(document.text, document.root, edits), document)
+        stderr(f"{file}: {several(len(edits), 'expectation')} renewed; look at the change before you commit it")
+    return [replace(each, wrong=[one for one in each.wrong if not one.has_value]) for each in tested]
 
 
 def _record(file: Path, pipeline: Pipeline, document: Document, registry: Registry, record: str) -> None:

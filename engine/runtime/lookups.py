@@ -125,7 +125,9 @@ class Asker:
 
     def at_once(self, parameters: Any) -> Any:
         """What the vendor can tell without a conversation, past the cache and the window; else `LATER`."""
-        if self._at_once is None or not self._prepared or not self.plan.check.accepts(parameters):
+        if self._at_once is None or not self._prepared or isinstance(parameters, Failure):
+            return LATER
+        if not self.plan.check.accepts(parameters):
             return LATER
         if self._refresh_at is not None and self._clock.now() >= self._refresh_at:
             self._go_on()

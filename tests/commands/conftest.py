@@ -1,0 +1,3 @@
+from tests.commands.running import shell
+
+__all__ = ["shell"]
