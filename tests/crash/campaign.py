@@ -107,6 +107,14 @@ class Data:
         self.orders += n % 6 == 0
 
 
+@dataclass
+class Sent:
+    """The payloads of one request, and whether a success went back: what was not answered may always go again."""
+
+    names: list[str]
+    answered: bool = False
+
+
 class Deadly(World):
     """A world that may kill its client at one exact moment of its `at`-th exchange."""
 
@@ -115,17 +123,18 @@ class Deadly(World):
         self.exchanges = 0
         self.plan: tuple[int, str] | None = None  # which exchange, which moment
         self.victim: int | None = None
-        self.log: list[list[str]] = []  # the payloads of each request that arrived
+        self.log: list[Sent] = []  # each request that arrived, in order
         self._count = threading.Lock()
 
-    def answer(self, request: WireRequest) -> Response:
+    def answer(self, request: WireRequest, place: str = "") -> Response:
         with self._count:
             self.exchanges += 1
             number = self.exchanges
+            self.log.append(Sent(identities(request)))
+            sent = self.log[-1]
         self._strike(number, "arrived")
-        with suppress(ValueError):
-            self.log.append(identities(request))
-        response = super().answer(request)
+        response = super().answer(request, place)
+        sent.answered = response.status == 200
         self._strike(number, "processed")
         if self.plan == (number, "answered") and self.victim:
             victim = self.victim
@@ -211,7 +220,7 @@ class Campaign:
         try:
             if deadly:
                 self._doom(process, world)
-            _, errors = process.communicate(timeout=120)
+            _, errors = process.communicate(timeout=60)
         finally:
             process.kill()
             process.wait()
@@ -266,11 +275,11 @@ class Campaign:
         """A payload may be sent again only if its request was among the last ones before the kill."""
         last: dict[str, int] = {}
         per_kill: Counter[int] = Counter()
-        for number, names in enumerate(world.log):
+        for number, sent in enumerate(world.log):
             life = _life(number, ends)
-            for name in names:
+            for name in sent.names:
                 before = last.get(name)
-                if before is not None and _life(before, ends) != life:
+                if before is not None and world.log[before].answered and _life(before, ends) != life:
                     self.outcome.repeated += 1
                     per_kill[_life(before, ends)] += 1
                     if before < ends[_life(before, ends)] - 2 * LANES:
