@@ -216,3 +216,23 @@ def test(**options: Any) -> int:
     from engine.commands.test import test_files
 
     return test_files(**options)
+
+
+@group.command("try")
+@FILE
+@click.option("--record", required=True, metavar="JSON", help="A record; @FILE reads it from a file, @- from stdin.")
+@click.option("--mapping", metavar="NAME", help="Only this mapping.")
+@click.option("--lookups", metavar="JSON", help="Values of lookups, by name; others ask the pretend vendors.")
+@click.option("--watch", is_flag=True, help="Again whenever the file changes.")
+@SETS
+@ENV
+def attempt(file: Path, watch: bool, **options: Any) -> int:
+    """Show what becomes of one record: each field with its value and type, and the requests."""
+    import time
+
+    from engine.commands.attempt import try_file
+    from engine.commands.attempt import watch as watching
+
+    if not watch:
+        return try_file(file, **options)
+    return watching(file, lambda: try_file(file, **options), time.sleep, lambda: True)
