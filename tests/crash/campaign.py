@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,7 @@ from engine.sandbox.server import serve
 from engine.sandbox.world import World
 
 LANES, BATCH = 4, 25
+READ_WITHIN = 0.5  # seconds; a thread of a busy machine may be kept from an answer for a while
 KEY = "crash-test-key-0123456789"
 
 PIPELINE = """
@@ -109,10 +110,10 @@ class Data:
 
 @dataclass
 class Sent:
-    """The payloads of one request, and whether a success went back: what was not answered may always go again."""
+    """The payloads of one request, and when a success went back: what was not answered may always go again."""
 
     names: list[str]
-    answered: bool = False
+    answered: float | None = None
 
 
 class Deadly(World):
@@ -134,7 +135,7 @@ class Deadly(World):
             sent = self.log[-1]
         self._strike(number, "arrived")
         response = super().answer(request, place)
-        sent.answered = response.status == 200
+        sent.answered = time.monotonic() if response.status == 200 else None
         self._strike(number, "processed")
         if self.plan == (number, "answered") and self.victim:
             victim = self.victim
@@ -159,6 +160,13 @@ def identities(request: WireRequest) -> list[str]:
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+class End(NamedTuple):
+    """The end of a life: how many requests had arrived, and when it was."""
+
+    requests: int
+    moment: float
 
 
 @dataclass
@@ -198,13 +206,13 @@ class Campaign:
         (home / "crash.yaml").write_text(PIPELINE)
         (home / "customers.jsonl").write_text("\n".join(self.data.lines) + "\n")
         world = Deadly(SystemClock(), self.faults, {"iterable": {"rates": False}})
-        ends: list[int] = []  # how many requests had arrived when each life ended
+        ends: list[End] = []
         with serve(world, port=0) as server:
             report = None
             while report is None:
                 deadly = self.outcome.kills < kills
                 report = self._one_life(home, world, server.urls["iterable"], deadly)
-                ends.append(len(world.log))
+                ends.append(End(len(world.log), time.monotonic()))
         self._judge(home, world, report, ends)
 
     def _one_life(self, home: Path, world: Deadly, url: str, deadly: bool) -> dict[str, Any] | None:
@@ -245,7 +253,7 @@ class Campaign:
 
     # --- judging ------------------------------------------------------------------------------------------
 
-    def _judge(self, home: Path, world: Deadly, report: dict[str, Any], ends: list[int]) -> None:
+    def _judge(self, home: Path, world: Deadly, report: dict[str, Any], ends: list[End]) -> None:
         state, outcome, data = world.vendors["iterable"].state(), self.outcome, self.data
         have = {person["email"] for person in state["users"]}
         outcome.lost += len(data.users - have)
@@ -271,8 +279,8 @@ class Campaign:
         bad += report["mappings"]["orders"]["delivered"] != self.data.orders
         self.outcome.bad_sums += bad
 
-    def _judge_repeats(self, world: Deadly, ends: list[int]) -> None:
-        """A payload may be sent again only if its request was among the last ones before the kill."""
+    def _judge_repeats(self, world: Deadly, ends: list[End]) -> None:
+        """A payload may be sent again only if the client cannot have read its answer before the kill."""
         last: dict[str, int] = {}
         per_kill: Counter[int] = Counter()
         for number, sent in enumerate(world.log):
@@ -282,14 +290,19 @@ class Campaign:
                 if before is not None and world.log[before].answered and _life(before, ends) != life:
                     self.outcome.repeated += 1
                     per_kill[_life(before, ends)] += 1
-                    if before < ends[_life(before, ends)] - 2 * LANES:
-                        self.outcome.unexcused += 1
+                    self.outcome.unexcused += _was_read(before, world, ends[_life(before, ends)])
                 last[name] = number
         self.outcome.worst_kill = max([self.outcome.worst_kill, *per_kill.values()])
 
 
-def _life(number: int, ends: list[int]) -> int:
-    return next(life for life, end in enumerate(ends) if number < end)
+def _life(number: int, ends: list[End]) -> int:
+    return next(life for life, end in enumerate(ends) if number < end.requests)
+
+
+def _was_read(number: int, world: Deadly, end: End) -> bool:
+    """Must the client have read the answer to this request? Then others followed it, and there was time enough."""
+    answered = world.log[number].answered
+    return number < end.requests - 2 * LANES and answered is not None and end.moment - answered > READ_WITHIN
 
 
 FAULTS: list[list[Any]] = [
