@@ -13,6 +13,7 @@ import msgspec
 from engine.errors import InvalidPipeline, Refused
 from engine.model import Failure, Mapped, Payloads, Position, Rows
 from engine.plugin import Source
+from engine.runtime import growth
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
@@ -58,17 +59,10 @@ class Feed:
 
     def verify(self) -> None:
         """Is what an earlier start read still the same? Raises `Refused` before anything is sent."""
-        for (source, _), track in self._saved.items():
-            if not isinstance(self._plan.sources[source].source, ReaderSource):
-                self._verify(track)
-
-    def _verify(self, track: SavedTrack) -> None:
-        position = track.high
-        if self._plan.sources[track.source].source.checksum(track.file, position.offset) != position.check:
-            raise Refused(
-                f"{track.file} changed under the checkpoint: its first {position.offset} bytes ({position.row} rows) "
-                "are not what an earlier start read; --fresh reads it from the beginning and sends it all again"
-            )
+        for name, source in self._plan.sources.items():
+            tracks = [track for track in self._saved.values() if track.source == name]
+            if tracks and not isinstance(source.source, ReaderSource):
+                growth.verify(source, tracks)
 
     def step(self) -> bool:
         """Maps a micro-batch whose lookups are answered, or takes a new one in; False: neither is possible now."""
@@ -100,7 +94,7 @@ class Feed:
         append = self._plan.sources[source.name].spec.mode == "append"
         for track in saved:
             if not append or track.file in source.partitions():
-                self._verify(track)
+                growth.verify_track(self._plan.sources[source.name], track)
 
     def _read(self) -> Iterator[Any]:
         """Source, track and rows, a micro-batch at a time; `NOT_YET` while a vendor is asked for them."""

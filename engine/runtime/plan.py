@@ -219,12 +219,14 @@ def _check_parameters(plan: MappingPlan, columns: tuple[str, ...] | None) -> lis
 
 
 def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
-    """The sets of columns that can be known beforehand; a source that can't be opened yet has a free shape."""
+    """The sets of columns that can be known beforehand: by headers, else by the source's `declared` ones, if any."""
     try:
         found = {source.source.columns(partition) for partition in source.source.partitions()}
     except (EngineError, OSError):
         found = set()
-    return sorted(found, key=lambda c: c or ()) or [None]
+    if not found - {None}:
+        return [getattr(source.source, "declared", None)]
+    return sorted(found, key=lambda c: c or ())
 
 
 # --- plugins -----------------------------------------------------------------------------------------
@@ -233,9 +235,8 @@ def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
 def make(plugin: Callable[..., Any], settings: Mapping[str, Any], folder: Path, **offered: Any) -> Any:
     """An instance of a plugin. `base`, the pipeline's folder, and what is `offered` go to constructors that ask."""
     known = inspect.signature(plugin).parameters
-    extra = {
-        name: value for name, value in {"base": str(folder), **offered}.items() if name in known and name not in settings
-    }
+    offered["base"] = str(folder)
+    extra = {name: value for name, value in offered.items() if name in known and name not in settings}
     return plugin(**settings, **extra)
 
 

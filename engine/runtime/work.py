@@ -13,6 +13,7 @@ from engine.runtime.counts import Counts, MappingCounts, SinkCounts, SourceCount
 from engine.runtime.courier import Courier
 from engine.runtime.deadletters import DeadLetters
 from engine.runtime.feed import Feed
+from engine.runtime.growth import carried
 from engine.runtime.ledger import Ledger, SavedTrack
 from engine.runtime.masks import Masker
 from engine.runtime.plan import Plan
@@ -47,7 +48,8 @@ class Work:
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
         self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, keep=not dry), dry=dry)
-        self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, saved, limit)
+        past = carried(saved, plan, resumed=self.resumed)
+        self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
         self.uploading = False
         self._adopt_sinks()
 
