@@ -31,8 +31,9 @@ PARAMETERS = ("model_id",)
 
 _SHARED = {kind: frozenset(common_words) for kind, common_words in (
     ("sources", ("type", "connection", "key", "mode")),
-    ("lookups", ("type", "connection", "with", "concurrency", "rate_limit", "timeout", "retry", "cache", "on_error")),
-    ("sinks", ("type", "connection", "batch", "rate_limit", "concurrency", "order", "timeout", "retry")),
+    ("lookups", ("type", "connection", "with", "concurrency", "rate_limit", "timeout", "retry", "cache", "on_error",
+                 "insecure")),
+    ("sinks", ("type", "connection", "batch", "rate_limit", "concurrency", "order", "timeout", "retry", "insecure")),
 )}  # fmt: skip
 
 
@@ -85,7 +86,10 @@ class Builder:
         schema: Schema = self.shapes.of_part(self.root, kind, name)
         values = self.conversion.value(node, schema, (kind, name)) if node else {}
         shared = {word: value for word, value in values.items() if word in _SHARED[kind]}
-        return shared, {word: value for word, value in values.items() if word not in shared}
+        own = {word: value for word, value in values.items() if word not in shared}
+        if "insecure" in shared:  # judged beside the addresses
+            own["insecure"] = shared.pop("insecure")
+        return shared, own
 
     def source(self, name: str) -> SourceSpec:
         """One source; its node must have the right shape, as with lookups and sinks."""

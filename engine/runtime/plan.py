@@ -15,6 +15,7 @@ from engine.mapping.compiler import Context, Mapper, Valuer, compile_mapping, co
 from engine.model import Problem, Rows
 from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
+from engine.runtime.addresses import address_problems
 from engine.runtime.counts import SinkCounts
 from engine.runtime.lanes import Lanes
 from engine.runtime.lookups import LookupPlan
@@ -127,7 +128,7 @@ def build(
 
     `broken` are parts (kind, name) of a draft that cannot be made; the expressions of all mappings are judged.
     """
-    problems: list[Problem] = []
+    problems: list[Problem] = list(address_problems(pipeline))
     sources = {
         n: q for n, s in pipeline.sources.items()
         if ("sources", n) not in broken and (q := _source(s, pipeline, registry, problems))
@@ -237,7 +238,8 @@ def make(plugin: Callable[..., Any], settings: Mapping[str, Any], folder: Path, 
     known = inspect.signature(plugin).parameters
     offered["base"] = str(folder)
     extra = {name: value for name, value in offered.items() if name in known and name not in settings}
-    return plugin(**settings, **extra)
+    own = {name: value for name, value in settings.items() if name != "insecure" or name in known}
+    return plugin(**own, **extra)
 
 
 def _source(spec: SourceSpec, pipeline: Pipeline, registry: Registry, problems: list[Problem]) -> SourcePlan | None:
