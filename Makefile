@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint crash bench bench-flagship clients clients-long clean
+.PHONY: run test lint crash bench bench-flagship bench-lumidatum clients clients-long clean
 
 # The quickstart's file holds rows that the vendor must refuse, so the run ends with 1: finished, some were refused.
 # Anything else but 0 and 1 is a failure.
@@ -57,6 +57,9 @@ clients-long: $(VENV)/.dev clients
 	CLIENTS_LONG=1 $(BIN)/python -m pytest tests/clients/test_flagship.py
 
 # Decisions a second beside the real SDK's in the same run, hits a second to a collector on loopback.
+bench-lumidatum: $(VENV)/.dev clients
+	$(BIN)/python -m benchmarks.lumidatum
+
 bench-flagship: $(VENV)/.dev clients
 	$(BIN)/python -m benchmarks.flagship_buckets
 

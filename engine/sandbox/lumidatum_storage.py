@@ -49,6 +49,7 @@ class PretendStorage:
         self._policies: dict[str, Policy] = {}
         self._objects: dict[str, Callable[[], bytes]] = {}
         self._signed: dict[str, tuple[str, float]] = {}
+        self._etags: dict[str, tuple[bytes, str]] = {}
         self.taken = 0  # uploads
 
     # --- what the API asks of it ------------------------------------------------------------------------------
@@ -124,6 +125,14 @@ class PretendStorage:
         policy.stored(file)
         return Response(status)
 
+    def _etag(self, key: str, body: bytes) -> str:
+        """Told by the content; computed once for as long as it is the same object."""
+        known = self._etags.get(key)
+        if known is None or known[0] is not body:
+            etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+            known = self._etags[key] = (body, etag)
+        return known[1]
+
     def _get(self, request: WireRequest, headers: Mapping[str, str]) -> Response:
         parts = urlsplit(request.url)
         signature = parse_qs(parts.query).get("Signature", [""])[0]
@@ -133,7 +142,7 @@ class PretendStorage:
         if self._clock.now() > expires:
             return _error(403, "AccessDenied", "Request has expired")
         body = self._objects[key]()
-        etag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+        etag = self._etag(key, body)
         told = {"etag": etag, "accept-ranges": "bytes", "content-type": "application/octet-stream"}
         if self._encoding == "gzip" and body.startswith(gzip.compress(b"")[:2]):
             told["content-encoding"] = "gzip"

@@ -8,18 +8,18 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from io import BufferedReader
-from pathlib import Path
+from typing import cast
 
 from engine.plugin import NoAnswer, Response, Stream, WireRequest
 from engine.sandbox.faults import Spoilt
 from engine.sandbox.world import World
 
 BODY_CAP = 16 * 1024 * 1024  # bytes; what is longer is refused with 413
+BUFFER = 256 * 1024
 LINE_CAP = 64 * 1024
 HEADERS_CAP = 200
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: closing sends a reset
@@ -98,8 +98,8 @@ class Server:
 
     def _serve(self, connection: socket.socket, place: str, root: str) -> None:
         try:
-            with connection, connection.makefile("rb") as stream:
-                self._converse(connection, stream, place, root)
+            with connection, connection.makefile("rb", buffering=BUFFER) as stream:
+                self._converse(connection, cast(BufferedReader, stream), place, root)
         except OSError:
             pass  # the other side has gone
         finally:
@@ -119,8 +119,8 @@ class Server:
                 if not self._answer(connection, request, place):
                     return
             finally:
-                if isinstance(request.body, Stream):
-                    Path(request.body.path).unlink()
+                if isinstance(request.body, Incoming):
+                    request.body.drain()
 
     def _answer(self, connection: socket.socket, request: WireRequest, place: str) -> bool:
         """Answers one request; False when the connection ends with it."""
@@ -192,21 +192,32 @@ def read_request(
     url = root + target if target.startswith("/") else target
     method, announced = words[0].decode("latin-1"), headers.get("content-length", "0")
     if large(url) and announced.isdecimal() and int(announced) > BODY_CAP:
-        return WireRequest(method, url, headers, _spooled(stream, int(announced)))
+        return WireRequest(method, url, headers, Incoming(stream, int(announced)))
     return WireRequest(method, url, headers, _body(stream, headers))
 
 
-def _spooled(stream: BufferedReader, length: int) -> Stream:
-    """A body of any size, in a file."""
-    left = length
-    with tempfile.NamedTemporaryFile(delete=False) as file:
-        while left and (piece := stream.read(min(left, 1 << 20))):
-            file.write(piece)
-            left -= len(piece)
-    if left:
-        Path(file.name).unlink()
-        raise BadRequest(400, "cut short")
-    return Stream(file.name, length)
+class Incoming(Stream):
+    """A body of any size that is still coming in: it can be read once."""
+
+    __slots__ = ("_left", "_source")
+    _left: int
+    _source: BufferedReader
+
+    def __init__(self, source: BufferedReader, length: int) -> None:
+        super().__init__("", length)
+        object.__setattr__(self, "_source", source)
+        object.__setattr__(self, "_left", length)
+
+    def chunks(self, length: int = 1 << 18) -> Iterator[bytes]:
+        """What has not been read yet. Ends early where the sender does."""
+        while self._left and (piece := self._source.read1(min(self._left, length))):
+            object.__setattr__(self, "_left", self._left - len(piece))
+            yield piece
+
+    def drain(self) -> None:
+        """Reads over the rest: unread, it would be taken for the next request."""
+        for _ in self.chunks():
+            pass
 
 
 def _line(stream: BufferedReader) -> bytes:
