@@ -58,8 +58,7 @@ class DeadLetters:
         for part in ("record", "payload", "request", "response"):
             if part not in self.settings.include:
                 setattr(letter, part, None)
-        letter.record = redacted(letter.record, self.settings.redact)
-        letter.payload = redacted(letter.payload, self.settings.redact)
+        redact(letter, self.settings.redact)
         self._lines.append(self._mask(encode(letter)).encode() + b"\n")
 
     def flush(self) -> None:
@@ -108,12 +107,51 @@ def _printable(value: Any) -> Any:
     return [_printable(v) for v in value] if isinstance(value, list) else value
 
 
+REDACTED = "[redacted]"
+
+
+def redact(letter: DeadLetter, fields: tuple[str, ...]) -> None:
+    """Takes the content of these fields out of the letter, also where its reason or the answer quotes it."""
+    if not fields:
+        return
+    hidden = sorted({*contents(letter.record, fields), *contents(letter.payload, fields)}, key=len, reverse=True)
+    letter.record, letter.payload = redacted(letter.record, fields), redacted(letter.payload, fields)
+    letter.reason = _without(letter.reason, hidden)
+    letter.response = _without(letter.response, hidden)
+    letter.key = _without(letter.key, hidden)
+
+
+def contents(value: Any, fields: tuple[str, ...], *, inside: bool = False) -> Iterator[str]:
+    """The texts and numbers under these fields, at any depth; in lower case, too, as vendors fold addresses."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield from contents(one, fields, inside=inside or name in fields)
+    elif isinstance(value, list):
+        for one in value:
+            yield from contents(one, fields, inside=inside)
+    elif inside and not isinstance(value, bool) and value is not None and len(str(value)) > 1:
+        yield from {str(value), str(value).lower()}
+
+
+def _without(value: Any, hidden: list[str]) -> Any:
+    """The value without these texts, wherever they stand in it."""
+    if isinstance(value, str):
+        for text in hidden:
+            value = value.replace(text, REDACTED)
+        return value
+    if isinstance(value, dict):
+        return {name: _without(one, hidden) for name, one in value.items()}
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in hidden:
+        return REDACTED
+    return [_without(one, hidden) for one in value] if isinstance(value, list) else value
+
+
 def redacted(value: Any, fields: tuple[str, ...]) -> Any:
     """The value without the content of these fields, at any depth."""
     if not fields:
         return value
     if isinstance(value, dict):
-        return {k: "[redacted]" if k in fields else redacted(v, fields) for k, v in value.items()}
+        return {k: REDACTED if k in fields else redacted(v, fields) for k, v in value.items()}
     return [redacted(v, fields) for v in value] if isinstance(value, list) else value
 
 

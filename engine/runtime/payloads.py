@@ -42,6 +42,8 @@ def _words(error: Any, place: str) -> str:
         return f"{where}needs " + " or ".join(" and ".join(s["required"]) for s in error.validator_value)
     if error.validator == "additionalProperties":
         return f"{where}{error.message}"
+    if error.validator in ("pattern", "not") and error.schema.get("description"):
+        return f"{where}{_short(error.instance)} is not acceptable: {error.schema['description']}"
     wanted = error.validator_value if error.validator in ("type", "enum", "pattern", "maxLength") else error.validator
     return f"{where}{_short(error.instance)} is not acceptable: {error.validator} {_short(wanted)}"
 

@@ -80,6 +80,16 @@ def test_fields_are_redacted_at_any_depth(path):
     assert read["payload"] == {"email": "[redacted]"}
 
 
+def test_what_is_redacted_stands_nowhere_else_in_the_letter(path):
+    one = letter(
+        key="ada@x.org", reason="email: 'ADA@x.org' is not acceptable", record={"email": "ADA@x.org", "n": [1]},
+        payload={"email": "ada@x.org"}, response={"status": 200, "body": '{"invalidEmails":["ada@x.org"]}'},
+    )  # fmt: skip
+    (read,) = letters_of(path, one, redact=("email",))
+    assert b"ada@x.org" not in path.read_bytes().lower()
+    assert read["response"]["status"] == 200 and read["record"]["n"] == [1]
+
+
 def test_parts_may_be_left_out(path):
     (read,) = letters_of(path, letter(), include=("request",))
     assert read["record"] is None and read["payload"] is None and read["code"] == "conflict"
