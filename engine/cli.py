@@ -24,7 +24,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = USAGE
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
     except Refused as error:
         stderr(f"engine: {error}")
@@ -127,7 +127,7 @@ def sandbox(port: int, faults: Sequence[str]) -> int:
 
 @group.group()
 def dead() -> None:
-    """Look at what was refused and why."""
+    """Look at what was refused and why; send it again."""
 
 
 @dead.command("list")
@@ -150,6 +150,23 @@ def dead_show(file: Path, letter: str | None, as_json: bool) -> int:
     from engine.commands.dead import show_letters
 
     return show_letters(file, letter, as_json)
+
+
+@dead.command("replay")
+@FILE
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this one; the beginning of its id will do.")
+@click.option("--dry-run", is_flag=True, help="Print the exact requests, send nothing, leave the state alone.")
+@click.option("--sandbox", is_flag=True, help="Send to the built-in pretend vendors, in this process.")
+@click.option("--fault", "faults", multiple=True, metavar="JSON", help="A fault of the pretend vendors.")
+@SETS
+@ENV
+@STATE
+@JSON
+def dead_replay(**options: Any) -> int:
+    """Send what was refused again, with the mapping as it is now. It may overwrite newer data at the vendor."""
+    from engine.commands.dead import replay_letters
+
+    return replay_letters(**options)
 
 
 @group.group()

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from engine.commands.files import pipeline_of
+from engine.commands.files import load_all, pipeline_of
+from engine.commands.run import transport_for
+from engine.console import several, stderr
 from engine.errors import InvalidPipeline
+from engine.registry import Registry
+from engine.runners.local import Options
+from engine.runners.replay import Replay, replay
 from engine.runtime.deadletters import read_letters
+from engine.runtime.masks import Masker
 
 
 def list_letters(file: Path, every: bool, as_json: bool) -> int:
@@ -69,3 +76,43 @@ def printable(text: str) -> str:
 
 def _json(value: Any) -> None:
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def replay_letters(
+    file: Path, ids: Sequence[str], dry_run: bool, sandbox: bool, faults: Sequence[str], sets: Sequence[str],
+    env: str | None, state: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Sends the letters again; 0 where all that were sent are delivered, 1 where some were refused again."""
+    registry = Registry.installed()
+    loaded = load_all([file], registry, sets, env, sandbox=sandbox, sending=not dry_run)
+    if loaded is None:
+        return 2
+    ((pipeline, secrets),) = loaded
+    pipeline = pipeline if state is None else replace(pipeline, state=state.absolute())
+    if not dry_run:
+        stderr(f"{pipeline.name}: replaying may overwrite what the vendors were sent since; --dry-run shows it first")
+    options = Options(
+        secrets=secrets, dry=dry_run, signals=True, transport=transport_for(sandbox, faults, dry_run, secrets)
+    )
+    found = replay(pipeline, registry, options, ids)
+    _tell_replay(pipeline.name, found, Masker(secrets), as_json, dry_run)
+    return found.outcome.exit if found.outcome is not None else 0
+
+
+def _tell_replay(name: str, found: Replay, mask: Callable[[str], str], as_json: bool, dry_run: bool) -> None:
+    outcome = found.outcome
+    if as_json and not dry_run:
+        said = {"pipeline": name, "letters": found.chosen, "delivered": found.delivered, "refused": found.again,
+                "left": dict(found.left), "run": outcome.report if outcome else None}  # fmt: skip
+        sys.stdout.write(mask(msgspec.json.encode(said).decode()) + "\n")
+    for reason, count in found.left.items():
+        stderr(f"{name}: {several(count, 'dead letter')} left: {reason}")
+    if outcome is None:
+        stderr(f"{name}: nothing to replay")
+    elif dry_run:
+        stderr(f"{name}: {several(found.chosen, 'dead letter')} would be sent again as above; nothing was sent")
+    elif outcome.error is not None:
+        stderr(mask(f"{name}: {outcome.report['status']}: {outcome.error}; replay again to go on"))
+    else:
+        stderr(f"{name}: {several(found.chosen, 'dead letter')} replayed: {found.delivered:,} settled, "
+               f"{found.again:,} refused again")  # fmt: skip

@@ -39,7 +39,7 @@ def run_files(
             pipeline = replace(pipeline, state=state.absolute())
         options = Options(
             limit=limit, fresh=fresh, dry=dry_run, secrets=secrets, signals=True,
-            transport=_transport(sandbox, faults, dry_run, secrets),
+            transport=transport_for(sandbox, faults, dry_run, secrets),
         )  # fmt: skip
         show = partial(report_text, sandbox=sandbox, file=pipeline.path, limit=limit)
         code = _run_one(pipeline, registry, options, show, reports, no_progress)
@@ -84,7 +84,7 @@ def _observer(no_progress: bool) -> Any:
     return PlainProgress(stderr)
 
 
-def _transport(
+def transport_for(
     sandbox: bool, faults: Sequence[str], dry: bool, secrets: Sequence[str]
 ) -> Callable[[int, Clock], Transport] | None:
     """None: over the network."""

@@ -44,6 +44,7 @@ class Options:
     observer: Observer = field(default_factory=Silent)
     signals: bool = False  # SIGINT and SIGTERM interrupt the run
     prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
+    aside: str = ""  # a run beside the pipeline's own, with a checkpoint under the pipeline's name and this
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def run_pipeline(pipeline: Pipeline, registry: Registry, options: Options) -> Ou
 
     Raises `PlanFailed`, and `Refused` or `Halt` where it could not begin.
     """
-    state = State(pipeline.state, pipeline.name)
+    state = State(pipeline.state, pipeline.name + options.aside)
     clock = options.clock
     run_id = f"{options.chance.getrandbits(64):016x}"
     try:

@@ -47,7 +47,7 @@ class Work:
             {name: count.to for name, count in self.counts.mappings.items()},
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
-        self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, keep=not dry), dry=dry)
+        self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, plan.pipeline.name, keep=not dry), dry=dry)
         past = carried(saved, plan, resumed=self.resumed)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
         self.uploading = False
@@ -166,15 +166,15 @@ class Work:
 class Memory:
     """What conversations remember, in the pipeline's state; a dry run only recalls."""
 
-    def __init__(self, state: State, *, keep: bool) -> None:
-        self._state, self._keep = state, keep
+    def __init__(self, state: State, space: str, *, keep: bool) -> None:
+        self._state, self._space, self._keep = state, space, keep
 
     def recall(self, key: str) -> bytes | None:
-        return self._state.recall(self._state.pipeline, key)
+        return self._state.recall(self._space, key)
 
     def remember(self, key: str, value: bytes | None) -> None:
         if self._keep:
-            self._state.remember(self._state.pipeline, key, value)
+            self._state.remember(self._space, key, value)
 
 
 class Nowhere:

@@ -71,7 +71,7 @@ def test_every_field_with_its_line_value_and_type(attempt):
 
 def test_one_failure_hides_no_other_field(attempt):
     done = attempt(
-        {**ADA, "ltv": "n/a", "lines": [{"sku": "a", "qty": "x"}]}, "--mapping", "profiles", "--lookups", "{}"
+        {**ADA, "ltv": "n/a", "lines": [{"sku": "a", "qty": "x"}]}, "--mapping", "profiles", "--lookups", RED
     )
     assert done.code == 1
     assert '   15  email: "ada@x.org"  string' in done.out
