@@ -55,6 +55,8 @@ class Work:
 
     def _adopt_sinks(self) -> None:
         """Sinks count into the run's counts; writers go on where their state stands."""
+        for lookup in self.plan.lookups.values() if self.dry else ():
+            lookup.bucket = Bucket(None)
         for name, sink in self.plan.sinks.items():
             sink.counts = self.counts.sinks[name]
             if self.dry:

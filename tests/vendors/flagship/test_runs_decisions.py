@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.model import Response
+from engine.runtime.transport import Dry
 from engine.sandbox.flagship_file import DEMO
 from engine.vendors.buckets import compile_file, visitor_context
 from tests.vendors.flagship.files import campaign, file, group, rule, variation
@@ -280,6 +281,15 @@ def test_a_decision_group_is_decided_for_as_one(tmp_path: Path, account: str, sa
     shop.write("customers.csv", customers(40))
     assert shop.run().exit == 0
     assert (len({row["flags"].get("btn-color") for row in shop.out()}) == 1) is same
+
+
+def test_a_dry_run_shows_every_question_and_goes_on_without_campaigns(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, flags(account=API, lookup="context_event: always"))
+    shop.write("customers.csv", customers(3))
+    shown: list[Any] = []
+    assert shop.run(dry=True, transport=lambda _, clock: Dry(shown.append)).exit == 0
+    assert sorted(one.url.rsplit("/", 1)[1][:6] for one in shown) == ["?expos"] * 3 + ["events"] * 3
+    assert not (tmp_path / "out.jsonl").exists() and shop.requests == []
 
 
 # --- experience continuity ---------------------------------------------------------------------------------------
