@@ -253,3 +253,12 @@ def attempt(file: Path, watch: bool, **options: Any) -> int:
     if not watch:
         return try_file(file, **options)
     return watching(file, lambda: try_file(file, **options), time.sleep, lambda: True)
+
+
+@group.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="[DIR]")
+def init(folder: Path) -> int:
+    """Make a working project with one pipeline, its data and its tests."""
+    from engine.commands.init import make_project
+
+    return make_project(folder)
