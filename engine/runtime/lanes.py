@@ -67,6 +67,13 @@ class Lane:
     def close_batch(self, place: tuple[str, Any]) -> None:
         self.queue.append(self.open.pop(place))
 
+    def close_through(self, place: tuple[str, Any]) -> None:
+        """Closes an open batch and all that were opened before it."""
+        for earlier in list(self.open):
+            self.close_batch(earlier)
+            if earlier == place:
+                return
+
 
 class Lanes:
     """The lanes of one sink."""
@@ -131,29 +138,46 @@ class Lanes:
         place, size = (action.name, group), len(item.body) + 1
         batch = lane.open.get(place)
         if batch is not None and batch.items and batch.size + size > action.max_bytes:
-            lane.close_batch(place)
+            self._close(lane, place)
             batch = None
         if batch is None:
             batch = lane.open[place] = Batch(action, group, now)
         batch.items.append(item)
         batch.size += size
         if len(batch.items) >= action.max_records:
-            lane.close_batch(place)
+            self._close(lane, place)
             self._turn += 1
         return batch
+
+    def _close(self, lane: Lane, place: tuple[str, Any]) -> None:
+        """In strict order the batches opened earlier go first: they may hold what this one follows."""
+        if self.order == "strict":
+            lane.close_through(place)
+        else:
+            lane.close_batch(place)
 
     def _add_strictly(self, action: Any, group: Any, items: Sequence[Item], now: float) -> None:
         place = (action.name, group)
         for item in items:
             lane = self.lanes[self._number(item.key)]
-            self._queue_rivals(lane, place, item.key)
+            self._make_way(lane, place, item.key)
             self.bytes += len(item.body) + 1
             self._add_one(lane, action, group, item, now).keys.add(item.key)
 
-    def _queue_rivals(self, lane: Lane, place: tuple[str, Any], key: Any) -> None:
-        """Across actions, what is open for this key goes first."""
-        for rival in [p for p, batch in lane.open.items() if p != place and key in batch.keys]:
-            lane.close_batch(rival)
+    def _make_way(self, lane: Lane, place: tuple[str, Any], key: Any) -> None:
+        """Across actions, what is open for this key goes first. Batches go in the order of their opening, so only
+        one that was opened after the item's own would come too late.
+        """
+        if place not in lane.open or len(lane.open) == 1:
+            return
+        last, own = None, False
+        for rival, batch in lane.open.items():
+            if rival == place:
+                own = True
+            elif own and key in batch.keys:
+                last = rival
+        if last is not None:
+            lane.close_through(last)
 
     def ready(self, now: float, linger: float | None, *, drain: bool) -> Iterator[tuple[Lane, Batch]]:
         """The next batch of every lane that is free; with `drain`, open batches go too, the oldest first."""
