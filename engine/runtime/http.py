@@ -17,10 +17,11 @@ from requests.adapters import HTTPAdapter
 from engine.errors import Halt, NoAnswer, Unreadable
 from engine.model import Response, Stream, WireRequest
 from engine.runtime.landing import asking, land
-from engine.runtime.transport import ANSWER_CAP, revealed
+from engine.runtime.wire import revealed
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
+ANSWER_CAP = 16 * 1024 * 1024  # bytes; what is longer is not read
 PIECE = 1024 * 1024  # bytes of a download at once
 
 

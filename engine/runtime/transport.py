@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol
+from typing import Protocol
 
 from engine.errors import EngineError, Halt, NoAnswer
-from engine.model import Response, Secret, WireRequest
+from engine.model import Response, WireRequest
 from engine.runtime.clock import Clock
 from engine.runtime.landing import asking, land
 
 Answer = Response | EngineError  # an error is `NoAnswer` (send again) or `Halt` (nothing will work)
 Completion = tuple[int, Answer]
-
-ANSWER_CAP = 16 * 1024 * 1024  # bytes; what is longer is not read
 
 
 class Transport(Protocol):
@@ -190,8 +188,3 @@ class Threads:
     def close(self) -> None:
         for _ in range(self._threads):
             self._work.put(None)
-
-
-def revealed(headers: Any) -> dict[str, str]:
-    """Header values as they go over the wire: only a transport calls this."""
-    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}

@@ -32,6 +32,11 @@ def wire(vendor: Vendor, request: Request) -> WireRequest:
     return WireRequest(request.method, url, {**headers, **request.headers}, body, request.into)
 
 
+def revealed(headers: Any) -> dict[str, str]:
+    """Header values as they go over the wire: only a transport calls this."""
+    return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
+
+
 def _splice(value: Any) -> Any:
     if isinstance(value, Payloads):
         return value.array

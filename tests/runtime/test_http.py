@@ -11,8 +11,8 @@ import pytest
 from engine.errors import Halt, NoAnswer, Unreadable
 from engine.model import Response, Secret, WireRequest
 from engine.runtime.clock import SystemClock
-from engine.runtime.http import exchange
-from engine.runtime.transport import ANSWER_CAP, Threads
+from engine.runtime.http import ANSWER_CAP, exchange
+from engine.runtime.transport import Threads
 
 
 @contextmanager

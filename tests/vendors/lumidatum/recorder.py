@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 from engine.errors import NoAnswer
 from engine.model import Response, Stream, WireRequest
 from engine.runtime.clock import FakeClock
-from engine.runtime.transport import Pretend, Threads, Transport, revealed
+from engine.runtime.transport import Pretend, Threads, Transport
+from engine.runtime.wire import revealed
 
 IN_PROCESS = {"api": "http://127.0.0.1:1", "storage": "http://127.0.0.1:2"}
 PART = re.compile(
