@@ -1,30 +1,32 @@
-"""The `file` sink: JSONL, JSON, CSV or TSV, replaced at once when it is complete.
+"""The `file` sink: JSONL, JSON, CSV or TSV, replaced at once when it is complete; one file, or one per path.
 
-Payloads are appended to a part file beside the target (for addresses: in a spool folder). `sync` makes it durable,
-and the state it returns says how much of it counts; `finish` compresses it, if so wanted, and renames it.
-Compression at the end keeps the part file a plain file that can be cut at any synced length.
+All files are finished together, when everything is settled: until then none stands under its final name.
 """
 
 from __future__ import annotations
 
-import shutil
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.plugin import Halt, InvalidPipeline, Payloads, Refused, Verdicts
-from engine.sinks.formats import Format, JsonArrayFormat, JsonLinesFormat, TableFormat, restored
-from engine.sinks.packing import PACKINGS, SUFFIXES, packer, zstandard
-from engine.sinks.part import Part, reclaim, telling
-from engine.sinks.remote import check_target, is_remote, upload
+from engine.plugin import InvalidPipeline, Payloads, RecordError, Refused, Verdicts, rejected
+from engine.sinks.formats import Format, JsonArrayFormat, JsonLinesFormat, TableFormat
+from engine.sinks.packing import PACKINGS, SUFFIXES, zstandard
+from engine.sinks.paths import MARK, confined, fixed, numbered, split
+from engine.sinks.remote import check_target
+from engine.sinks.shelf import Shelf
+from engine.sinks.whole import WholeFile
 
 FORMATS = {"jsonl": "jsonl", "ndjson": "jsonl", "json": "json", "csv": "csv", "tsv": "tsv", "tab": "tsv"}
 NESTED = ("error", "json")
+ON_EMPTY = ("file", "none")
 
 
 class FileSink:
-    """Writes payloads to one file. A relative `path` starts at `base`; nothing short ever stands under its name."""
+    """Writes payloads to files. A relative `path` starts at `base`; nothing short ever stands under a final name.
+
+    Where `path` holds expressions, `template` is what the engine computes for each record, to give it to `write_to`.
+    """
 
     transactional = True
 
@@ -38,107 +40,129 @@ class FileSink:
         delimiter: str | None = None,
         formula_guard: bool = False,
         nested: str = "error",
+        roll: Mapping[str, int] | None = None,
+        max_open_files: int = 64,
+        on_empty: str = "file",
         base: str = "",
     ) -> None:
-        check_target(path)
         self.path = path
+        self._marked, expressions = split(path)
+        check_target(path if not expressions else fixed(self._marked) + "file")
+        self.template = self._marked if expressions else None
         self.format = format or _inferred(path)
         self.packing = _packing(path, compression)
         if self.format not in FORMATS.values():
             raise InvalidPipeline(f"format: {self.format!r} is none of {', '.join(dict.fromkeys(FORMATS.values()))}")
         if nested not in NESTED:
             raise InvalidPipeline(f"nested: {nested!r} is none of {', '.join(NESTED)}")
+        if on_empty not in ON_EMPTY:
+            raise InvalidPipeline(f"on_empty: {on_empty!r} is none of {', '.join(ON_EMPTY)}")
         if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"\0'):
             raise InvalidPipeline(f"delimiter: {delimiter!r} is not one character that can separate cells")
         self._table = (delimiter or ("\t" if self.format == "tsv" else ","), columns, header, formula_guard, nested)
+        self._most = _roll(roll, self._marked)
+        self._on_empty = on_empty
         folder = Path(base or ".").resolve()
-        self._final = None if is_remote(path) else folder / path
-        self._part = Part(_beside(self._final) if self._final else _spooled(folder, path))
-        self._writing: Format = self._new_format()
-        self._finished = False
+        self._shelf = Shelf(lambda name: WholeFile(name, folder, self.packing, self._new_format), max_open_files)
+        self._parts: dict[str, int] = {}  # by marked path: the part that is written now
 
     # --- what the engine asks ----------------------------------------------------------------------------------
 
     def open(self, state: Any) -> None:
-        """Starts a new file, or goes on where `state` stands. `Refused`: what was written is not there any more."""
-        if self._final is not None and self._final.exists() and not self._final.is_file():
-            hint = "a folder" if self._final.is_dir() else "a pipe or a device; the sink type stdout writes to a pipe"
-            raise Halt(f"{self._final} is {hint}", where=str(self._final), code="not-a-file")
-        self._writing, self._finished = self._new_format(), False
-        length = check = 0
-        if state is not None:
-            length, check = _number(state, "length"), _number(state, "check")
-            restored(self._writing, state.get("format", {}))
-            if self._final is not None:
-                reclaim(self._part.path, self._final, length, check)
-        self._part.open(length, check)
+        """Starts new files, or goes on where `state` stands. `Refused`: what was written is not there any more."""
+        files, parts = _known(state, numbered(self._marked, 1))
+        self._shelf.open(files)
+        self._parts = parts
+        if self.template is None:
+            self._shelf.take(self._now(self._marked))
 
     def write(self, payloads: Payloads) -> Verdicts | None:
         """Appends; returns verdicts for the payloads that the format cannot hold."""
-        data, verdicts = self._writing.encode(payloads)
-        if data:
-            self._part.append(data)
-        return verdicts or None
+        return self._write(self._marked, payloads)
+
+    def write_to(self, target: Any, payloads: Payloads) -> Verdicts | None:
+        """The same for payloads whose path is `target`."""
+        assert self.template is not None
+        try:
+            marked = confined(target, self.template)
+        except RecordError as error:
+            return dict.fromkeys(range(len(payloads)), rejected(error.code, error.reason))
+        return self._write(marked, payloads)
 
     def sync(self) -> Any:
-        """What was written is on disk. The state: how long it is, and what the format remembers."""
-        self._part.sync()
-        return {"length": self._part.length, "check": self._part.check, "format": dict(self._writing.state)}
+        """What was written is on disk. The state: the files, how long each is, what its format remembers."""
+        return {"files": self._shelf.sync(), "parts": dict(self._parts)}
 
     def finish(self) -> None:
-        """Puts the whole file under its final name. A second call does nothing."""
-        if self._finished:
-            return
-        self._part.append(self._writing.tail())
-        self._part.sync()
-        if self._final is None:
-            upload(self._part.path, self.path, self.packing)
-        elif self.packing == "none":
-            self._part.become(self._final)
-        else:
-            self._pack(self._final)
-        self._finished = True
+        """Puts every file under its final name. A second call does nothing."""
+        self._shelf.finish(keep_empty=self._on_empty == "file")
 
     def close(self) -> None:
-        """Lets go. An unfinished part file stays for a resume; that of a finished file is of no more use."""
-        if self._finished:
-            self._part.path.unlink(missing_ok=True)
-        self._part.close()
+        """Lets go. Unfinished part files stay for a resume; those of finished files are of no more use."""
+        self._shelf.close()
 
     # --- how ---------------------------------------------------------------------------------------------------
+
+    def _write(self, marked: str, payloads: Payloads) -> Verdicts | None:
+        if self._most is None:
+            return self._shelf.take(self._now(marked)).write(payloads)
+        verdicts: dict[int, Any] = {}
+        at = 0
+        while at < len(payloads):
+            file = self._shelf.take(self._now(marked))
+            fit = _fitting(payloads.bodies[at:], file, *self._most)
+            if not fit:
+                self._parts[marked] = self._parts.get(marked, 1) + 1
+                continue
+            found = file.write(payloads[at : at + fit]) or {}
+            verdicts |= {at + index: verdict for index, verdict in found.items()}
+            at += fit
+        return verdicts or None
+
+    def _now(self, marked: str) -> str:
+        return numbered(marked, self._parts.get(marked, 1))
 
     def _new_format(self) -> Format:
         if self.format == "jsonl":
             return JsonLinesFormat()
         return JsonArrayFormat() if self.format == "json" else TableFormat(*self._table)
 
-    def _pack(self, final: Path) -> None:
-        packed = Part(self._part.path.with_name(self._part.path.name + ".packed"))
-        packed.open(0)
-        try:
-            with (
-                telling(packed.path),
-                self._part.path.open("rb") as plain,
-                packer(_Into(packed), self.packing) as out,
-            ):
-                shutil.copyfileobj(plain, out, 256 * 1024)
-            packed.become(final)
-        finally:
-            packed.close()
-            packed.path.unlink(missing_ok=True)
+
+def _fitting(bodies: Sequence[bytes], file: WholeFile, records: int | None, size: int | None) -> int:
+    """How many of the payloads still fit into the file; at least one into an empty file."""
+    fit = len(bodies) if records is None else max(0, min(len(bodies), records - file.records))
+    if size is None:
+        return fit
+    length = file.length
+    for index in range(fit):
+        length += len(bodies[index]) + 1
+        if length > size:
+            return index or int(not file.records)
+    return fit
 
 
-class _Into:
-    """A part file as a packer's target."""
+def _roll(roll: Mapping[str, int] | None, marked: str) -> tuple[int | None, int | None] | None:
+    if roll is None:
+        if MARK in marked:
+            raise InvalidPipeline("path: it numbers parts, but roll does not say when a part is full")
+        return None
+    unknown = set(roll) - {"max_records", "max_bytes"}
+    if unknown or not roll or any(not isinstance(most, int) or most < 1 for most in roll.values()):
+        raise InvalidPipeline("roll: write {max_records: 100000} or {max_bytes: 64MiB}, or both, of at least 1")
+    if MARK not in marked:
+        raise InvalidPipeline("roll: several files need several names; write {{ part }} into the path")
+    return roll.get("max_records"), roll.get("max_bytes")
 
-    def __init__(self, part: Part) -> None:
-        self._part = part
 
-    def write(self, data: bytes) -> int:
-        self._part.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None: ...
+def _known(state: Any, path: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """The files of a state, by their paths, and the numbers of their parts."""
+    if state is None:
+        return {}, {}
+    if isinstance(state, dict) and "length" in state:  # as an earlier version kept it, of one file
+        return {path: state}, {}
+    if not isinstance(state, dict) or not all(isinstance(state.get(word), dict) for word in ("files", "parts")):
+        raise Refused("the state of the file sink is damaged; start with --fresh")
+    return dict(state["files"]), dict(state["parts"])
 
 
 def _inferred(path: str) -> str:
@@ -159,18 +183,3 @@ def _packing(path: str, compression: str) -> str:
     if compression == "zst":
         zstandard()
     return compression
-
-
-def _beside(final: Path) -> Path:
-    return final.with_name(final.name + ".part")
-
-
-def _spooled(folder: Path, address: str) -> Path:
-    return folder / ".engine" / "spool" / f"{zlib.crc32(address.encode()):08x}.part"
-
-
-def _number(state: Any, name: str) -> int:
-    value = state.get(name) if isinstance(state, dict) else None
-    if not isinstance(value, int) or value < 0:
-        raise Refused("the state of the file sink is damaged; start with --fresh")
-    return value
