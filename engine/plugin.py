@@ -368,7 +368,10 @@ class Source(Protocol):
 
 
 class Writer(Protocol):
-    """A sink that writes instead of conversing. Nothing stands under the final name before `finish`."""
+    """A sink that writes instead of conversing. Nothing stands under the final name before `finish`.
+
+    One whose `template` is a text is a `Router` too.
+    """
 
     transactional: bool  # True: what is written after the last `sync` is undone by `open(state)`
 
@@ -390,4 +393,14 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Lets go without finishing; the part file stays for a resume."""
+        ...
+
+
+class Router(Writer, Protocol):
+    """A writer to several targets: the engine computes `template`, a text with expressions, for each record."""
+
+    template: str | None  # None: there is one target, and `write` serves it
+
+    def write_to(self, target: Any, payloads: Payloads) -> Verdicts | None:
+        """What `write` does, for payloads of records whose `template` gives `target`, which may be any JSON value."""
         ...

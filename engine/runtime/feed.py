@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from engine.errors import InvalidPipeline, Refused
 from engine.model import Failure, Mapped, Payloads, Position, Rows
-from engine.plugin import Source
+from engine.plugin import Router, Source
 from engine.runtime import growth
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
@@ -189,7 +189,7 @@ class Feed:
         items = self._packer.items(plan, source, rows, ticket, result)
         if self.watch is not None:
             self.watch(plan, rows, result, items, values)
-        if not plan.spec.parameters:
+        if not plan.extras:
             self._hand_over(plan, items, ())
             return
         for parameters, some in self._by_parameters(plan, rows, items, values).items():
@@ -215,7 +215,7 @@ class Feed:
 
     def _hand_over(self, plan: MappingPlan, items: list[Item], parameters: Parameters) -> None:
         if isinstance(plan.sink, WriterSink):
-            self._write(plan.sink, items)
+            self._write(plan.sink, items, parameters)
             return
         if plan.sink.spool is not None:
             items = plan.sink.spool.take(plan.action.name, items, parameters)
@@ -244,8 +244,12 @@ class Feed:
             own = group(msgspec.json.decode(item.body))
             lanes.add(plan.action, Group(own, parameters) if parameters else own, [item], now)
 
-    def _write(self, sink: WriterSink, items: list[Item]) -> None:
-        verdicts = sink.writer.write(Payloads([item.body for item in items]))
+    def _write(self, sink: WriterSink, items: list[Item], parameters: Parameters) -> None:
+        payloads = Payloads([item.body for item in items])
+        if parameters:
+            verdicts = cast(Router, sink.writer).write_to(dict(parameters)["path"], payloads)
+        else:
+            verdicts = sink.writer.write(payloads)
         if verdicts:
             for position, verdict in verdicts.items():
                 self._books.judged(items[position], verdict, None)

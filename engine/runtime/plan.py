@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,23 @@ class MappingPlan:
     _mappers: dict[tuple[str, ...] | None, Mapper] = field(default_factory=dict)
     _valuers: dict[tuple[str, ...] | None, Valuer] = field(default_factory=dict)
 
+    @property
+    def extras(self) -> dict[str, Any]:
+        """What is computed beside payloads: parameters of the action, or the path that a writer is to write to."""
+        template = getattr(self.sink.writer, "template", None) if isinstance(self.sink, WriterSink) else None
+        return dict(self.spec.parameters) if template is None else {"path": template}
+
+    @property
+    def _beside(self) -> Context:
+        """What expressions of `extras` see: a sink's path is no place to ask lookups."""
+        return replace(self.context, lookups=frozenset()) if isinstance(self.sink, WriterSink) else self.context
+
     def parameters(self, rows: Rows, records: list[int], values: Mapping[str, Sequence[Any]]) -> list[Any]:
         """What the action takes beside its payloads: a map, or a `Failure`, for each of these records."""
         valuer = self._valuers.get(rows.columns)
         if valuer is None:
             path = ("mappings", self.spec.name)
-            tree = dict(self.spec.parameters)
-            valuer, problems = compile_value(tree, path, context=self.context, columns=rows.columns)
+            valuer, problems = compile_value(self.extras, path, context=self._beside, columns=rows.columns)
             if valuer is None:
                 raise InvalidPipeline(f"mapping {self.spec.name}: {'; '.join(p.message for p in problems)}")
             self._valuers[rows.columns] = valuer
@@ -200,13 +210,16 @@ def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, 
 
 
 def _check_parameters(plan: MappingPlan, columns: tuple[str, ...] | None) -> list[Problem]:
-    """May the action have what the mapping gives it beside payloads, and has it what it needs?"""
+    """May the action have what the mapping gives it beside payloads, and has it what it needs? Is the path right?"""
     path = ("mappings", plan.spec.name)
     try:
         if isinstance(plan.sink, VendorSink):
             plan.sink.vendor.expects(plan.action.name, plan.spec.parameters.keys())
     except InvalidPipeline as error:
         return [Problem("missing-setting", str(error), path, on_key=True)]
+    if isinstance(plan.sink, WriterSink) and "path" in plan.extras:
+        place = ("sinks", plan.sink.name, "path")
+        return compile_value(plan.extras["path"], place, context=plan._beside, columns=columns)[1]
     if not plan.spec.parameters:
         return []
     taken = inspect.signature(plan.action.method).parameters
