@@ -60,7 +60,7 @@ class Report:
             "successCount": self.stored,
             "failCount": self.failed,
             **({"disallowedEventNames": sorted(self.disallowed)} if self.events else {}),
-            "createdFields": sorted(self.created),
+            "createdFields": sorted(set(self.created)),
             "filteredOutFields": sorted(self.filtered),
             "failedUpdates": lists,
             "invalidEmails": lists["invalidEmails"],
