@@ -56,14 +56,14 @@ def test_a_bad_line_is_named(bad: bytes, at: int, tmp_path: Path) -> None:
     path, good = tmp_path / "data.json", lines(5000)
     good[at] = bad
     path.write_bytes(b"\n".join(good))
-    with pytest.raises(RecordError, match=f"data.json:{at + 1} "):
+    with pytest.raises(RecordError, match=rf"data\.json:{at + 1} "):
         spooled(path)
 
 
 def test_an_object_over_two_lines_is_none(tmp_path: Path) -> None:
     path = tmp_path / "data.json"
     path.write_bytes(b'{"a": 1}\n{"b": 2\n,"c": 3}\n')
-    with pytest.raises(RecordError, match="data.json:2 "):
+    with pytest.raises(RecordError, match=r"data\.json:2 "):
         spooled(path)
 
 
