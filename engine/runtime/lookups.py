@@ -163,7 +163,7 @@ class Asker:
         self._courier.begin(
             LookupTalk(
                 self.plan, self.plan.bucket, lambda: self._method(**parameters), question,
-                lambda value: self._take(question, value), halts=self.plan.spec.on_error == "halt",
+                lambda value: self._take(question, value), halts=self.plan.spec.on_error != "null",
             )
         )  # fmt: skip
 

@@ -159,12 +159,19 @@ def test_on_error_halt_halts(world):
     assert outcome.exit == 3 and "felt" in outcome.report["error"]["reason"]
 
 
-def test_a_vendor_that_is_down_fails_records_only_after_patience(world):
+def test_a_vendor_that_is_down_halts_the_run_and_buries_no_record(world):
     world.write("customers.csv", customers(2))
-    text = TEXT.replace("MORE", ", retry: {give_up_after: 30s}")
-    outcome = world.run(text, handle=lambda request: Response(503))
-    assert outcome.report["mappings"]["profiles"]["failed"] == 2
-    assert {letter["code"] for letter in world.letters} == {"unreachable"}
+    outcome = world.run(TEXT.replace("MORE", ", retry: {give_up_after: 30s}"), handle=lambda request: Response(503))
+    assert outcome.exit == 3 and outcome.report["error"]["code"] == "unreachable"
+    assert world.letters == []
+    assert world.run(handle=answer).report["mappings"]["profiles"]["delivered"] == 2
+
+
+def test_a_vendor_that_is_down_gives_null_where_the_file_says_so(world):
+    world.write("customers.csv", customers(2))
+    text = TEXT.replace("MORE", ", on_error: null, retry: {give_up_after: 30s}")
+    outcome = world.run(text.replace("felt.age | default(none)", "felt"), handle=lambda request: Response(503))
+    assert outcome.exit == 0 and [row["age"] for row in written(world) if "age" in row] == [None, None]
 
 
 def test_parameters_are_checked_before_they_are_sent(world):
