@@ -45,7 +45,7 @@ $(VENV)/.dev: $(VENV)/.installed requirements-dev.txt
 	@touch $@
 
 # Vendors' own public clients, each in an environment of its own: tests/clients/NAME.txt says what goes into it.
-clients: $(patsubst tests/clients/%.txt,.clients/%/.installed,$(wildcard tests/clients/*.txt))
+clients: $(patsubst tests/clients/%.txt,.clients/%/.installed,$(filter-out %/editors.txt,$(wildcard tests/clients/*.txt)))
 
 .clients/%/.installed: tests/clients/%.txt
 	$(PYTHON) -m venv .clients/$*
@@ -62,6 +62,13 @@ bench-lumidatum: $(VENV)/.dev clients
 
 bench-flagship: $(VENV)/.dev clients
 	$(BIN)/python -m benchmarks.flagship_buckets
+
+# The language server that editors use for YAML, for the tests that drive it; npm must be there.
+editors: .clients/editors/.installed
+
+.clients/editors/.installed: tests/clients/editors.txt
+	npm install --prefix .clients/editors --no-fund --no-audit --silent $$(cat $<)
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .clients .bench .engine pipelines/.engine build dist *.egg-info

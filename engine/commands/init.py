@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from engine.config.shapes import composed_schema
+from engine.config.editors import composed_schema
 from engine.console import near
 from engine.errors import InvalidPipeline
 from engine.registry import Registry

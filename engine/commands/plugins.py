@@ -9,7 +9,7 @@ from typing import Any
 import click
 import msgspec
 
-from engine.config.shapes import composed_schema
+from engine.config.editors import composed_schema
 from engine.console import several
 from engine.errors import InvalidPipeline
 from engine.registry import KINDS, Registry

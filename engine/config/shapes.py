@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, Protocol
@@ -128,7 +127,8 @@ class Shapes:
     def vendors(self) -> list[str]:
         """Whose accounts a connection can be."""
         names = {name.partition(".")[0] for kind in KINDS for name in self.catalog.names(kind)}
-        return sorted(name for name in names if self.parts_of(name))
+        whole = {name for name in names if not any(is_of(name, other) for other in names - {name})}
+        return sorted(name for name in whole if self.parts_of(name))
 
     def at(self, root: Node, path: Path) -> Schema:
         """The schema of the value at a path of a file; an empty one where nothing is said."""
@@ -172,74 +172,3 @@ _NO_ACCOUNT = ("connection", "with", "key", "mode")  # where parts share them; a
 def is_of(part: str, vendor: str) -> bool:
     """Does a part belong to a vendor?"""
     return part == vendor or part.startswith((vendor + ".", vendor + "_"))
-
-
-# --- for editors -------------------------------------------------------------------------------------------------
-
-
-def composed_schema(catalog: Catalog) -> Schema:
-    """One schema of a pipeline file with every installed part, dispatching on `type`: for editors."""
-    schema: Schema = json.loads(json.dumps(pipeline_schema()))
-    shapes = Shapes(catalog)
-    schema["$defs"] = {name: _lenient(value) for name, value in schema["$defs"].items()}
-    for kind, singular in KINDS.items():
-        names = [name for name in catalog.names(kind) if shapes.is_usable(kind, name)]
-        for name in names:
-            schema["$defs"][f"{kind}.{name}"] = _for_editors(shapes.part(kind, name))
-        schema["$defs"][singular] = _dispatch(schema["$defs"][singular], kind, names)
-    vendors = shapes.vendors()
-    for vendor in vendors:
-        schema["$defs"][f"connections.{vendor}"] = _for_editors(shapes.connection(vendor))
-    schema["$defs"]["connection"] = _dispatch(schema["$defs"]["connection"], "connections", vendors)
-    return schema
-
-
-def _dispatch(shared: Schema, kind: str, names: Iterable[str]) -> Schema:
-    branches = [
-        {
-            "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
-            "then": {"$ref": f"#/$defs/{kind}.{name}"},
-        }
-        for name in names
-    ]
-    types = {"type": {**shared["properties"]["type"], "enum": list(names)}} if names else {}
-    properties = {**shared["properties"], **types}
-    return {**shared, "properties": properties, **({"allOf": branches} if branches else {})}
-
-
-def _for_editors(part: Schema) -> Schema:
-    """A part whose required settings may come from its connection, and whose values may be `${X}`."""
-    needed = [name for name in part["required"] if name != "type"]
-    schema = {**part, "required": ["type"]}
-    schema["properties"] = {name: _lenient(value) for name, value in part["properties"].items()}
-    if needed:
-        schema["if"] = {"not": {"required": ["connection"]}}
-        schema["then"] = {"required": needed}
-    return schema
-
-
-def _lenient(schema: Any) -> Any:
-    """The schema of a value that may also be `${X}` (where it is not text) or `{secret_file: …}` (where secret)."""
-    if not isinstance(schema, Mapping):
-        return schema
-    if schema.get("x-secret"):
-        notes = {word: schema[word] for word in ("title", "description", "examples", "x-secret") if word in schema}
-        value = {word: rule for word, rule in schema.items() if word not in notes}
-        return {**notes, "anyOf": [value, _SECRET_FILE]}
-    found = dict(schema)
-    if isinstance(found.get("properties"), dict):
-        found["properties"] = {name: _lenient(value) for name, value in found["properties"].items()}
-    if isinstance(found.get("items"), dict):
-        found["items"] = _lenient(found["items"])
-    if found.get("type") in ("integer", "number", "boolean"):
-        found |= {"type": [found["type"], "string"], "pattern": r"\$\{.*\}"}
-    return found
-
-
-_SECRET_FILE = {
-    "type": "object",
-    "description": "A file that holds the secret.",
-    "properties": {"secret_file": {"type": "string", "minLength": 1}},
-    "required": ["secret_file"],
-    "additionalProperties": False,
-}

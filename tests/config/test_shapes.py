@@ -11,10 +11,11 @@ import pytest
 from referencing import Registry as References
 
 from engine.config.build import PARAMETERS, shared_settings
+from engine.config.editors import composed_schema
 from engine.config.load import parse
 from engine.config.pipeline import Batching, DeadLetters, Delivery, Errors, MappingSpec, RateLimit, Retry
 from engine.config.references import resolve
-from engine.config.shapes import composed_schema, pipeline_schema
+from engine.config.shapes import pipeline_schema
 from engine.config.units import read_unit
 from engine.registry import Registry
 from tests.config.demo import ENVIRON, REGISTRY, SKELETON
