@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.resources import files
 from typing import Any
 
 KINDS = ("sources", "sinks", "lookups")
+FILTERS = "filters"
 
 BUILTIN: dict[str, dict[str, str]] = {
     "sources": {
@@ -27,7 +28,8 @@ BUILTIN: dict[str, dict[str, str]] = {
         "stdout": "engine.sinks.stdout:StdoutSink",
         "discard": "engine.sinks.discard:DiscardSink",
     },
-    "lookups": {"flagship.decide": "engine.vendors.flagship_decide:Decide",
+    "lookups": {
+        "flagship.decide": "engine.vendors.flagship_decide:Decide",
         "lumidatum.recommendations": "engine.vendors.lumidatum:Lumidatum",
         "lumidatum.recommendation_descriptions": "engine.vendors.lumidatum:Lumidatum",
         "lumidatum.lifetime_value": "engine.vendors.lumidatum:Lumidatum",
@@ -48,9 +50,9 @@ class Registry:
 
     @classmethod
     def installed(cls) -> Registry:
-        """The built-ins and every entry point of the groups `engine.sources`, `engine.sinks`, `engine.lookups`."""
-        found = {kind: dict(BUILTIN[kind]) for kind in KINDS}
-        for kind in KINDS:
+        """The built-ins and every entry point of `engine.sources`, `.sinks`, `.lookups` and `.filters`."""
+        found = {kind: dict(BUILTIN.get(kind, {})) for kind in (*KINDS, FILTERS)}
+        for kind in found:
             for point in entry_points(group=f"engine.{kind}"):
                 found[kind].setdefault(point.name, point.value)
         return cls(found)
@@ -67,6 +69,17 @@ class Registry:
         """The class; raises KeyError for a name that does not exist."""
         plugin = self.plugins[kind][name]
         return _import(plugin) if isinstance(plugin, str) else plugin
+
+    @cached_property
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Third parties' filters by name; one that cannot be loaded is left out: whoever names it is told so."""
+        found = {}
+        for name in self.names(FILTERS):
+            try:
+                found[name] = self.load(FILTERS, name)
+            except (ImportError, AttributeError):
+                continue
+        return found
 
     def schema(self, kind: str, name: str) -> dict[str, Any]:
         """The JSON Schema of a part: a file of `engine.schemas`, or the class's own `schema`.

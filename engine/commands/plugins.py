@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import sys
 from typing import Any
 
@@ -12,16 +13,18 @@ import msgspec
 from engine.config.editors import composed_schema
 from engine.console import several
 from engine.errors import InvalidPipeline
-from engine.registry import KINDS, Registry
+from engine.registry import FILTERS, KINDS, Registry
 
 
 def show(name: str | None, as_json: bool) -> int:
     registry = Registry.installed()
     if name is None:
-        found = {kind: registry.names(kind) for kind in KINDS}
+        found = {kind: registry.names(kind) for kind in (*KINDS, *([FILTERS] if registry.filters else []))}
         _out(found, as_json, "\n".join(f"{kind:<8} {', '.join(names) or '-'}" for kind, names in found.items()))
         return 0
     parts = [describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
+    if name in registry.filters:
+        parts.append(_filter(name, registry.filters[name]))
     if not parts:
         raise InvalidPipeline(_no_such(registry, name))
     for part in parts:
@@ -40,6 +43,13 @@ def describe(registry: Registry, kind: str, name: str) -> dict[str, Any]:
     if kind == "sinks":
         found["actions"] = _actions(plugin, schema)
     return found
+
+
+def _filter(name: str, function: Any) -> dict[str, Any]:
+    """A third party's filter: how it is called, and what its author says of it."""
+    rest = list(inspect.signature(function).parameters.values())[1:]
+    called = f"{name}({', '.join(map(str, rest))})" if rest else name
+    return {"kind": FILTERS, "type": called, "title": (inspect.getdoc(function) or "").split("\n")[0], "settings": {}}
 
 
 def _actions(plugin: Any, schema: dict[str, Any]) -> dict[str, Any]:

@@ -151,23 +151,23 @@ def build(
     }  # fmt: skip
     mappings = {}
     for name, spec in pipeline.mappings.items():
+        context = _context(spec, pipeline, registry, run)
         if spec.sink in sinks and spec.source in sources:
             sink = sinks[spec.sink]
-            context = _context(spec, pipeline, run)
             mappings[name] = MappingPlan(spec, sink, sink.actions[spec.action], context)
             problems += _check_mapping(mappings[name], sources[spec.source], lookups)
         else:
-            problems += _check_expressions(spec, _context(spec, pipeline, run), sources.get(spec.source), lookups)
+            problems += _check_expressions(spec, context, sources.get(spec.source), lookups)
     problems += _check_unasked(lookups, problems)
     if any(not problem.warning for problem in problems):
         return None, problems
     return Plan(pipeline, sources, sinks, mappings, lookups), problems
 
 
-def _context(spec: MappingSpec, pipeline: Pipeline, run: Mapping[str, Any]) -> Context:
+def _context(spec: MappingSpec, pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> Context:
     return Context(
         pipeline=pipeline.name, source=spec.source, source_key=_key_of(pipeline.sources.get(spec.source)),
-        lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run,
+        lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run, filters=registry.filters,
     )  # fmt: skip
 
 
@@ -307,8 +307,9 @@ def _lookup(
     rate = lookup.rate if limit is None else (limit.requests / limit.per if limit.requests else None)
     bucket = buckets.setdefault((spec.account, f"lookup {lookup.name}"), Bucket(rate, (limit and limit.burst) or 1))
     context = Context(
-        pipeline=pipeline.name, source="", lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run
-    )
+        pipeline=pipeline.name, source="", lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run,
+        filters=registry.filters,
+    )  # fmt: skip
     schema = registry.schema("lookups", spec.type)
     return LookupPlan(
         spec.name, spec, vendor, lookup, Check(payload_schema(schema, "with")), bucket, context, SinkCounts(),
