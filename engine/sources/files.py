@@ -121,8 +121,13 @@ class FileSource:
         return list(self._places)
 
     def columns(self, partition: str) -> tuple[str, ...] | None:
-        """The columns of a delimited file by its header; None for JSON, and for an empty file without a header."""
-        if self._format(partition) in ("jsonl", "json"):
+        """The columns of a delimited file by its header; None for JSON, and for an empty file without a header.
+
+        Only files below the pipeline's folder are looked into: a file that is merely checked may be a stranger's, and
+        nothing is fetched, nor taken from standard input, before it is read.
+        """
+        place = self._place(partition)
+        if self._format(partition) in ("jsonl", "json") or not place.inside:
             return None
         with self._reader(partition) as (reader, _):
             return reader.columns

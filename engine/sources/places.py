@@ -38,6 +38,7 @@ class Place:
     name: str
     target: str
     kind: str  # "local" | "web" | "remote" | "stdin"
+    inside: bool = False  # a local file below the pipeline's folder, links followed
 
 
 def scheme_of(path: str) -> str | None:
@@ -103,7 +104,10 @@ def _local(path: str, base: Path) -> list[Place]:
         found = [name for name in glob.glob(path, root_dir=base, recursive=True) if not (base / name).is_dir()]  # noqa: PTH207
     if not found:
         raise InvalidPipeline(f"path: no file matches {path!r} (looked in {base})")
-    known = [Place(_named(name, base), str(base / name), "local") for name in found]
+    known = [
+        Place(_named(name, base), str(base / name), "local", (base / name).resolve().is_relative_to(base))
+        for name in found
+    ]
     for place in known:
         _check_file(place, base)
     return sorted(known, key=lambda place: place.name)

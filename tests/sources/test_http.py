@@ -208,10 +208,16 @@ def test_a_file_that_changed_between_two_requests_is_refused(server, kind):
         server.read()
 
 
-def test_a_file_that_changed_between_the_header_and_the_rows_is_refused(server):
+def test_nothing_is_fetched_before_it_is_read(server):
+    source = server.source()
+    assert source.columns(source.partitions()[0]) is None
+    assert server.asked == []
+
+
+def test_a_file_that_changed_between_its_verification_and_its_rows_is_refused(server):
     source = server.source()
     [name] = source.partitions()
-    assert source.columns(name) == ("a", "b")
+    assert source.checksum(name, 1000) is not None
     server.files["/a.csv"] = TEXT.replace(b"a,b", b"b,a")
     with pytest.raises(Refused, match="changed"):
         list(source.read(name))

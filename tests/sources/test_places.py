@@ -123,11 +123,24 @@ def test_a_store_without_its_library_names_the_extra(monkeypatch):
             smart_open(scheme)
 
 
-def test_standard_input_is_read_once_columns_included(monkeypatch):
+def test_only_files_below_the_folder_are_looked_into_beforehand(tmp_path):
+    folder = tmp_path / "pipelines"
+    folder.mkdir()
+    for place in (tmp_path, folder):
+        (place / "a.csv").write_bytes(b"a,b\n1,2\n")
+    (folder / "link.csv").symlink_to(tmp_path / "a.csv")
+    for path, known in (("a.csv", True), ("../a.csv", False), (str(tmp_path / "a.csv"), False), ("link.csv", False)):
+        source = FileSource(path=path, base=str(folder))
+        [name] = source.partitions()
+        assert source.columns(name) == (("a", "b") if known else None)
+        assert [rows.columns for rows in source.read(name)] == [("a", "b")]
+
+
+def test_standard_input_is_read_when_it_is_read(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a,b\n1,2\n3,4\n")))
     source = FileSource(path="-", format="csv")
     assert source.partitions() == ["-"]
-    assert source.columns("-") == ("a", "b")
+    assert source.columns("-") is None
     assert [rows.records for rows in source.read("-", None)] == [[["1", "2"], ["3", "4"]]]
     for again in (lambda: list(source.read("-", Position(2, 4, 12))), lambda: source.checksum("-", 12)):
         with pytest.raises(Refused, match="standard input cannot be resumed"):
