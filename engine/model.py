@@ -319,6 +319,54 @@ class Response:
         return answer[key]
 
 
+# --- what a reader gives ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that was downloaded. `size` is in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Yielded by a reader: streams an address into a file; answered with a `Fetched`.
+
+    `name` says what it is: an unfinished download of the same name is gone on with. `save_to` keeps the file under
+    that path, where it replaces another at once when it is whole; else it goes when the run is over.
+    """
+
+    url: str
+    name: str
+    save_to: str = ""
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Yielded by a reader: the rows of a fetched file are records. `name` is the partition's.
+
+    `format` and `settings` are those of the `file` source; `extra` is what expressions see in `meta`.
+    """
+
+    name: str
+    file: Fetched
+    format: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Yielded by a reader, as often as it likes: these are records of the partition `name`."""
+
+    name: str
+    records: Sequence[Mapping[str, Any]]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 # --- what becomes of a payload ------------------------------------------------------------------------
 
 

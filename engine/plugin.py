@@ -30,16 +30,20 @@ from engine.errors import (
     Unreadable,
 )
 from engine.model import (
+    Download,
     Failure,
+    Fetched,
     Landing,
     Malformed,
     Payloads,
     Position,
+    Records,
     Request,
     Response,
     Rows,
     Secret,
     Stream,
+    Table,
     Verdict,
     WireRequest,
     form,
@@ -82,51 +86,6 @@ class Remember:
 
     key: str
     value: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A file that was downloaded. `size` is in bytes."""
-
-    path: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """Yielded by a reader: streams an address into a file; answered with a `Fetched`.
-
-    `name` says what it is: an unfinished download of the same name is gone on with. `save_to` keeps the file under
-    that path, where it replaces another at once when it is whole; else it goes when the run is over.
-    """
-
-    url: str
-    name: str
-    save_to: str = ""
-    timeout: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Yielded by a reader: the rows of a fetched file are records. `name` is the partition's.
-
-    `format` and `settings` are those of the `file` source; `extra` is what expressions see in `meta`.
-    """
-
-    name: str
-    file: Fetched
-    format: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """Yielded by a reader, as often as it likes: these are records of the partition `name`."""
-
-    name: str
-    records: Sequence[Mapping[str, Any]]
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 Verdicts = Mapping[int, Verdict]
@@ -198,7 +157,7 @@ class Action:
     rate: float | None = None
     key: Callable[[Any], Any] | None = None  # payload → whose it is: the default of a mapping's `key:`
     mend: str | None = None  # name of a method: payload refused by the schema → payload that may pass
-    prepare: str | None = None  # name of an attribute: None, or payload that passed → payload to send, or `RecordError`
+    prepare: str | None = None  # name of an attribute: None, or payload that passed → payload to send (`RecordError`)
     group: Callable[[Any], Any] | None = None  # payload → what may share a request (a list, a catalog)
     stable_id: str | None = None  # payload field the engine fills with a stable id when absent
     repeatable: Callable[[Any], bool] | None = None  # payload → may it be sent twice without doubling; None: always
