@@ -66,7 +66,7 @@ class FileSource:
         skip_rows_after_header: int = 0,
         skip_footer: int = 0,
         comment: str | None = None,
-        duplicate_keys: str = "refuse",
+        duplicate_keys: str = "last",
         max_line: int = 4 * 1024 * 1024,
         on_empty: str = "warn",
         schema: Sequence[str] | Mapping[str, object] | None = None,

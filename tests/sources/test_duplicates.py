@@ -28,13 +28,13 @@ DOUBLED = [
 def test_a_doubled_key_costs_its_row(tmp_path, data, form):
     rows = [GOOD] * 50 + [data] + [GOOD] * 50
     text = b"\n".join(rows) if form == "jsonl" else b"[" + b",\n".join(rows) + b"]"
-    read = source(tmp_path, text, f"a.{form}")
+    read = source(tmp_path, text, f"a.{form}", duplicate_keys="refuse")
     assert len(records(read)) == 100
     assert [(code, line) for code, line, _ in bad(read)] == [("duplicate-key", 51)]
     [malformed] = [m for found in batches(read) for m in found.malformed]
     assert "stands twice" in malformed.reason
     assert malformed.raw.strip() == data.decode()
-    last = source(tmp_path, text, f"a.{form}", duplicate_keys="last")
+    last = source(tmp_path, text, f"a.{form}")
     assert len(records(last)) == 101
     assert records(last)[50] == json.loads(data)
 
