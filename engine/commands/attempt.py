@@ -133,7 +133,7 @@ def _tell(trial: Trial, document: Document) -> None:
 
 
 def _line(field: Field, document: Document) -> str:
-    place = document.place(Problem("field", "", field.path))
+    place = document.place(Problem("", "", field.path))
     name = field.name if field.element is None else f"{field.name} [{field.element}]"
     if field.failure is not None:
         return f"{place.line:>5}  {name}: fails"
