@@ -171,7 +171,6 @@ def test_what_actions_name_exists(name: str) -> None:
     for action in kind.actions().values():
         assert action.mend is None or callable(getattr(kind, action.mend))
         assert action.prepare is None or hasattr(kind, action.prepare)
-        assert action.prepare is None or hasattr(kind, action.prepare) or action.prepare in kind.__annotations__
         assert action.stable_id is None or action.stable_id in payloads[action.name]["properties"]
 
 
