@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from jinja2 import nodes
+
 from engine.config.pipeline import MappingSpec
 from engine.mapping import functions
 from engine.mapping.checks import RESERVED, Checker, Names, Seen
@@ -102,6 +104,8 @@ class _Reading:
             lets.append((name, tree, used))
             names |= {name}
         when, needed = self._used(spec.when, (*root, "when"), names)
+        if spec.when is not None:
+            self._judge_when(when)
         each = None if spec.each is None else self.tree(spec.each, (*root, "each"), names)
         inner = names if spec.each is None else names | {"item"}
         key = None if spec.key is None else self.tree(spec.key, (*root, "key"), inner)
@@ -109,6 +113,20 @@ class _Reading:
         self._map_root(fields)
         early, late = _split(lets, needed)
         return Shape(fields, early, None if spec.when is None else when, late, each, key)
+
+    def _judge_when(self, tree: Tree) -> None:
+        """Warns of a `when` that says the same of every record."""
+        constant = isinstance(tree, Expression) and isinstance(tree.node, nodes.Const)
+        if not constant and not isinstance(tree, Literal):
+            return
+        value = tree.node.value if constant else tree.value  # type: ignore[union-attr]
+        if not value:
+            message = "this is never true: the mapping takes no record"
+            self.problems.append(Problem("unreachable", message, tree.path, warning=True))
+        elif isinstance(value, str):
+            hint = 'write "{{ … }}" for an expression'
+            message = "this is a text, and so always true"
+            self.problems.append(Problem("always-true", message, tree.path, hint=hint, warning=True))
 
     def _used(self, value: Any, path: Path, names: frozenset[str]) -> tuple[Tree, frozenset[str]]:
         before, self.seen.names = self.seen.names, set()
