@@ -18,7 +18,7 @@ from engine.console import several, stderr
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runners.local import Options
-from engine.runners.replay import Replay, replay
+from engine.runners.replay import Replay, replay, still_open
 from engine.runtime.deadletters import read_letters
 from engine.runtime.masks import Masker
 
@@ -58,11 +58,18 @@ def show_letters(file: Path, letter_id: str | None, as_json: bool) -> int:
 
 
 def _letters(file: Path, every: bool) -> Iterator[dict[str, Any]]:
-    """Those of a pipeline file, or of a file of dead letters itself."""
-    path = file if file.suffix == ".jsonl" else pipeline_of(file).dead_letters.path
-    letters = list(read_letters(path)) if path.exists() else []
-    newest = letters[-1]["run_id"] if letters else None
-    yield from (letter for letter in letters if every or letter["run_id"] == newest)
+    """Those of a pipeline file, or of a file of dead letters itself.
+
+    Those that a replay delivered are left out; those of the newest run, and what a replay could not mend, are shown.
+    """
+    pipeline = None if file.suffix == ".jsonl" else pipeline_of(file)
+    path = file if pipeline is None else pipeline.dead_letters.path
+    letters: list[Any] = list(read_letters(path)) if path.exists() else []
+    replays: set[str] = set()
+    if pipeline is not None and letters:
+        letters, replays = still_open(pipeline, letters)
+    newest = next((letter["run_id"] for letter in reversed(letters) if letter["run_id"] not in replays), None)
+    yield from (letter for letter in letters if every or letter["run_id"] == newest or letter["run_id"] in replays)
 
 
 def place(origin: dict[str, Any]) -> str:

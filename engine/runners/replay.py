@@ -76,6 +76,19 @@ def _replay(pipeline: Pipeline, registry: Registry, options: Options, aside: Sta
     return found
 
 
+def still_open(pipeline: Pipeline, letters: Iterable[Letter]) -> tuple[list[Letter], set[str]]:
+    """The letters that no replay has delivered, and the ids of the replays there were."""
+    aside = State(pipeline.state, pipeline.name + ASIDE)
+    if not aside.path.exists():
+        return list(letters), set()
+    try:
+        journal = Journal(aside, pipeline.name)
+        replays = {str(report["run_id"]) for report in aside.history(1000)}
+        return [letter for letter in letters if not journal.is_done(letter)], replays
+    finally:
+        aside.close()
+
+
 # --- which letters ------------------------------------------------------------------------------------------
 
 

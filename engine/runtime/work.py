@@ -47,7 +47,8 @@ class Work:
             {name: count.to for name, count in self.counts.mappings.items()},
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
-        self.courier = Courier(transport, clock, chance, self._note, memory=Memory(state, plan.pipeline.name, keep=not dry), dry=dry)
+        memory = Memory(state, plan.pipeline.name, keep=not dry)
+        self.courier = Courier(transport, clock, chance, self._note, memory=memory, dry=dry)
         past = carried(saved, plan, resumed=self.resumed)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
         self.uploading = False

@@ -114,3 +114,29 @@ def test_two_hundred_fields_are_judged_within_a_tenth_of_a_second(tmp_path):
         assert all_findings(read(text, path=tmp_path / "demo.yaml"), REGISTRY) == []
         seconds.append(perf_counter() - start)
     assert min(seconds) < 0.1, seconds
+
+
+def test_flaws_of_yaml_and_of_expressions_together():
+    text = 'vars: {a: 1, a: 2}\nmappings: {echo: {from: people, to: out, fields: {a: "{{ record.x | lowr }}"}}}\n'
+    assert [code for code, *_ in found(text)] == ["duplicate-key", "unknown-filter"]
+
+
+@pytest.mark.parametrize("command", ["check", "run", "test"])
+def test_every_command_tells_all_of_them_and_sends_nothing(shell, command):
+    shell.write("people.csv", "id\n1\n")
+    shell.write(
+        "demo.yaml",
+        """\
+version: 1
+name: demo
+nmae: demo
+sources: {people: {type: file, path: people.csv}}
+sinks: {crm: {type: iterable, api_kye: "${ITERABLE_API_KEY}"}}
+mappings: {m: {from: people, to: crm.update_user, fields: {userId: "{{ record.idd | lowr }}"}}}
+""",
+    )
+    done = shell(command, "demo.yaml")
+    assert done.code == 2
+    for code in ("unknown-key", "missing-setting", "unknown-column", "unknown-filter"):
+        assert f"error[{code}]" in done.err
+    assert not (shell.folder / ".engine").exists()

@@ -47,3 +47,15 @@ def test_a_replay_that_fails_again_ends_with_1(shell):
     done = shell("dead", "replay", "shop.yaml", "--sandbox")
     assert done.code == 1
     assert "1 dead letter replayed: 0 settled, 1 refused again" in done.err
+
+
+def test_what_a_replay_mended_is_listed_no_more(shell):
+    shell.write("shop.yaml", SHOP)
+    shell.write("customers.csv", "id,email,age\n1,a@x.org,x\n2,nobody,7\n3,c@x.org,y\n")
+    shell("run", "shop.yaml", "--sandbox", "--no-progress")
+    assert "3  in all" in shell("dead", "list", "shop.yaml").out
+    shell.write("shop.yaml", SHOP.replace("| int", "| int(none)"))
+    assert shell("dead", "replay", "shop.yaml", "--sandbox").code == 1
+    listed = shell("dead", "list", "shop.yaml").out
+    assert "invalid-identifier" in listed
+    assert "1  in all" in listed
