@@ -187,8 +187,8 @@ class _Reading:
         needs_meta = "meta" in self.seen.names or (with_id and self.context.source_key is None)
         needed = self.context.lookups & self.seen.names
         return Mapper(
-            reference=Reference(shape, evaluator, prefix),
-            fast=self._fast(shape, evaluator, needed, needs_meta),
+            reference=lambda: Reference(shape, evaluator, prefix),
+            fast=lambda: self._fast(shape, evaluator, needed, needs_meta),
             columns=self.columns,
             constants={"vars": dict(self.context.vars), "run": dict(self.context.run)},
             source=self.context.source,

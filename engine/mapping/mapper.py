@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from engine.errors import RecordError
@@ -15,20 +16,28 @@ Fast = Callable[..., None]  # (records with their indexes, mapped, lookups, meta
 
 
 class Mapper:
-    """Maps micro-batches.
+    """Maps micro-batches. Its functions are made for the first of them: a file that is only checked needs none.
 
     `uses` are the record fields it reads (None: the whole record counts), `needs_lookups` the lookups it names.
     """
 
     def __init__(
-        self, *, reference: Reference, fast: Fast | None, columns: tuple[str, ...] | None,
+        self, *, reference: Callable[[], Reference], fast: Callable[[], Fast | None], columns: tuple[str, ...] | None,
         constants: Mapping[str, Any], source: str, needs_meta: bool, needs_lookups: frozenset[str],
         uses: frozenset[str] | None, has_each: bool, has_key: bool,
     ) -> None:  # fmt: skip
-        self._reference, self._fast, self._columns = reference, fast, columns
+        self._make_reference, self._make_fast, self._columns = reference, fast, columns
         self._constants, self._source, self._needs_meta = constants, source, needs_meta
         self._has_each, self._has_key = has_each, has_key
         self.needs_lookups, self.uses = needs_lookups, uses
+
+    @cached_property
+    def _reference(self) -> Reference:
+        return self._make_reference()
+
+    @cached_property
+    def _fast(self) -> Fast | None:
+        return self._make_fast()
 
     def __call__(
         self, rows: Rows, only: Sequence[int] | None = None, lookups: Mapping[str, Sequence[Any]] | None = None

@@ -100,8 +100,8 @@ mappings:
 
 
 def test_two_hundred_fields_are_judged_within_a_tenth_of_a_second(tmp_path):
-    """Expressions and all, once the modules are there; the best of five, since machines are busy."""
-    from time import perf_counter
+    """Expressions and all, in CPU time, once the modules are there; the best of five, since machines are busy."""
+    from time import process_time
 
     (tmp_path / "people.csv").write_text("id," + ",".join(f"c{n}" for n in range(200)) + "\n")
     fields = "".join(f'        f{n}: "{{{{ record.c{n} | trim | lower | default(omit) }}}}"\n' for n in range(200))
@@ -110,10 +110,10 @@ def test_two_hundred_fields_are_judged_within_a_tenth_of_a_second(tmp_path):
     )
     seconds = []
     for _ in range(5):
-        start = perf_counter()
+        start = process_time()
         assert all_findings(read(text, path=tmp_path / "demo.yaml"), REGISTRY) == []
-        seconds.append(perf_counter() - start)
-    assert min(seconds) < 0.1, seconds
+        seconds.append(process_time() - start)
+    assert min(seconds) < 0.1, seconds  # about 0.05 on a quiet machine
 
 
 def test_flaws_of_yaml_and_of_expressions_together():
