@@ -12,6 +12,7 @@ import msgspec
 
 from engine.config.pipeline import DeadLetters as Settings
 from engine.errors import Halt
+from engine.runtime.folders import make_private
 
 EXAMPLES = 5
 
@@ -157,7 +158,7 @@ def redacted(value: Any, fields: tuple[str, ...]) -> Any:
 
 def open_for_append(path: Path) -> int:
     """Opens a private file for appending; a line torn by a kill was never acknowledged and is cut off."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path.parent)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     _cut_torn_line(file)
     return file

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from engine.errors import Halt, NoAnswer
 from engine.model import Landing
+from engine.runtime.folders import make_private
 
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -82,7 +83,7 @@ def _remember(landing: Landing, headers: Mapping[str, str]) -> None:
     """A strong ETag only: a weak one does not promise the same bytes."""
     etag = headers.get("etag", "")
     with told(landing.path):
-        Path(landing.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(Path(landing.path).parent)
         if etag.startswith('"') and etag.isprintable():
             with os.fdopen(_private(_note(landing)), "w", encoding="latin-1") as file:
                 file.write(etag)

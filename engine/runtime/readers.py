@@ -22,6 +22,7 @@ from engine.model import Landing, Payloads, Position, Request, Rows, Verdict, Wi
 from engine.plugin import Download, Fetched, Reader, Records, Source, Table, Vendor
 from engine.runtime.counts import SinkCounts
 from engine.runtime.courier import Courier
+from engine.runtime.folders import make_private
 from engine.runtime.landing import forget, told
 from engine.runtime.rate import Bucket
 from engine.runtime.talks import Talk
@@ -223,7 +224,7 @@ class ReadTalk(Talk):
 
 def _make(folder: Path) -> None:
     with told(str(folder)):
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
 
 
 def _mode(target: Path) -> int:

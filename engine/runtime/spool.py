@@ -16,6 +16,7 @@ from typing import Any
 from engine.errors import Halt, Refused
 from engine.model import Payloads, Verdict
 from engine.plugin import Spooled
+from engine.runtime.folders import make_private
 from engine.runtime.landing import told
 from engine.runtime.lanes import Item
 from engine.runtime.rate import Bucket
@@ -40,7 +41,7 @@ class SpoolFile:
     def open(self, length: int) -> None:
         """Starts, or goes on after the first `length` bytes."""
         with told(str(self.path)):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(self.path.parent)
             flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._file = os.open(self.path, flags, 0o600)
             if os.fstat(self._file).st_size < length:

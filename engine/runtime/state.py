@@ -20,6 +20,7 @@ import msgspec
 
 from engine.errors import Halt, Refused
 from engine.runtime.counts import Counts
+from engine.runtime.folders import make_private
 from engine.runtime.ledger import SavedTrack
 
 VERSION = 1
@@ -198,10 +199,6 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
             db.execute("ROLLBACK")
         raise
     db.execute("COMMIT")
-
-
-def make_private(directory: Path) -> None:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _name_holder(file: int) -> str:
