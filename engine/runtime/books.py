@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -25,6 +25,10 @@ class Exchange:
 
     request: WireRequest
     response: Response | None
+
+    def without_body(self) -> Exchange:
+        """The same, without what the answer says."""
+        return self if self.response is None else replace(self, response=replace(self.response, body=b""))
 
 
 class Books:

@@ -147,13 +147,21 @@ class Courier:
         due = bucket.reserve(now)
         talk.account.counts.throttled_seconds += bucket.throttled - before
         if due > now:
-            self._at(due, self._launch, talk)
+            talk.pauses = bucket.pauses
+            self._at(due, self._go, talk)
         else:
             self._launch(talk)
 
     def _at(self, moment: float, act: Callable[[Talk], None], talk: Talk) -> None:
         if not self.stopping:
             heapq.heappush(self._timers, (moment, next(self._numbers), act, talk))
+
+    def _go(self, talk: Talk) -> None:
+        """The place that was taken has come, unless the vendor has said meanwhile that nobody goes."""
+        if talk.bucket.pauses != talk.pauses:
+            self._pace(talk)
+        else:
+            self._launch(talk)
 
     def _launch(self, talk: Talk) -> None:
         if self.stopping or self.halted:
@@ -228,7 +236,9 @@ class Courier:
             return
         talk.attempts += 1
         talk.since = now if talk.since is None else talk.since
-        wait = backoff(retry, talk.attempts, self._chance) if error.wait is None else error.wait
+        wait = error.wait if error.wait is not None else 0.0
+        if wait < retry.initial:  # nothing was asked, or so little that it would be hammering
+            wait = max(wait, backoff(retry, talk.attempts, self._chance))
         spent = retry.max_attempts is not None and talk.attempts >= retry.max_attempts
         if spent or now + wait - talk.since > retry.give_up_after or wait > RETRY_AFTER_CAP:
             talk.give_up(_out_of_patience(talk, error, now))

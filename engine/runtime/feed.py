@@ -150,31 +150,34 @@ class Feed:
         plans = self._plan.of_source(source.spec.name)
         mapped = [self._map(plan, rows, ticket, values) for plan, ticket in zip(plans, tickets, strict=True)]
         if self._plan.pipeline.errors.scope == "record":
-            _fail_together(mapped)
-        for plan, ticket, result in zip(plans, tickets, mapped, strict=True):
-            self._settle_unmapped(plan, rows, ticket, result)
+            _fail_together([result for result, _ in mapped])
+        for plan, ticket, (result, lost) in zip(plans, tickets, mapped, strict=True):
+            self._settle_unmapped(plan, rows, ticket, result, lost)
             self._offer(plan, source, rows, ticket, result, values)
         self._hand_over_strictly()
 
-    def _map(self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups) -> Mapped:
-        """The mapping over those records that an earlier start did not settle and whose lookups did not fail."""
+    def _map(
+        self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups
+    ) -> tuple[Mapped, Mapping[int, Failure]]:
+        """The mapping over those records that an earlier start did not settle; and whose lookups failed."""
         mapper = plan.mapper(rows.columns)
         only = None if ticket.left == len(rows.records) else _open_records(rows, ticket)
         needed = [values[name] for name in mapper.needs_lookups]
         if not needed:
-            return mapper(rows, only)
+            return mapper(rows, only), {}
         wanted = range(len(rows.records)) if only is None else only
         lost = {i: f for i in wanted if (f := next((v[i] for v in needed if isinstance(v[i], Failure)), None))}
         mapped = mapper(rows, [i for i in wanted if i not in lost], values)
-        self._books.failed(plan.spec.name, rows, lost.items(), "lookup")
-        for record in lost:
-            ticket.settle(rows.row(record))
-        return mapped
+        mapped.failed += lost.items()
+        return mapped, lost
 
-    def _settle_unmapped(self, plan: MappingPlan, rows: Rows, ticket: Ticket, result: Mapped) -> None:
+    def _settle_unmapped(
+        self, plan: MappingPlan, rows: Rows, ticket: Ticket, result: Mapped, lost: Mapping[int, Failure]
+    ) -> None:
         name = plan.spec.name
         self._books.filtered(name, len(result.filtered))
-        self._books.failed(name, rows, result.failed)
+        self._books.failed(name, rows, [one for one in result.failed if one[0] not in lost])
+        self._books.failed(name, rows, lost.items(), "lookup")
         for record in result.filtered:
             ticket.settle(rows.row(record))
         for record, _ in result.failed:

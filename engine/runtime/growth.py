@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 
 from engine.errors import Refused
 from engine.runtime.ledger import SavedTrack
@@ -13,6 +14,25 @@ def carried(saved: Sequence[SavedTrack], plan: Plan, *, resumed: bool) -> list[S
     """All tracks of a run that was cut off; of finished runs those of sources with `mode: append`."""
     known = [track for track in saved if track.source in plan.sources]
     return known if resumed else [t for t in known if plan.sources[t.source].spec.mode == "append"]
+
+
+def elements_of(plan: Plan) -> dict[str, str]:
+    """Per mapping, a digest of all that decides which element of `each` has which number."""
+    values = repr(sorted(plan.pipeline.vars.items()))
+    texts = {name: repr((m.spec.each, dict(m.spec.let), values)) for name, m in plan.mappings.items()}
+    return {
+        name: blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        for name, text in texts.items()
+    }
+
+
+def forget_elements(tracks: list[SavedTrack], before: Mapping[str, str], now: Mapping[str, str]) -> list[SavedTrack]:
+    """Where a mapping makes other elements than before, a record that was settled in part goes again whole."""
+    changed = {mapping for mapping, digest in now.items() if before.get(mapping, digest) != digest}
+    for track in tracks:
+        for mapping in changed:
+            track.elements.pop(mapping, None)
+    return tracks
 
 
 def verify(source: SourcePlan, tracks: Sequence[SavedTrack]) -> None:

@@ -14,6 +14,7 @@ class Bucket:
         self._slack = self._gap * (max(burst, 1) - 1)
         self._next = float("-inf")  # when the bucket would be empty again
         self._paused = float("-inf")
+        self.pauses = 0  # how often somebody said to wait: places taken before the last time are void
         self.throttled = 0.0  # seconds that requests were made to wait
 
     def reserve(self, now: float) -> float:
@@ -24,5 +25,7 @@ class Bucket:
         return due
 
     def pause(self, until: float) -> None:
-        """Nobody goes before `until`: the vendor said so."""
+        """Nobody goes before `until`: the vendor said so. Who had a place takes a new one."""
         self._paused = max(self._paused, until)
+        self._next = self._paused
+        self.pauses += 1

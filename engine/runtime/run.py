@@ -48,6 +48,7 @@ class Run:
                 self._tell()
             self._work.head.abandoned = self._courier.open_payloads
             self._work.commit()
+            self._judge_errors()
         except Halt as error:
             self._courier.halt(error)
         finally:
@@ -107,8 +108,11 @@ class Run:
         if due or self._clock.now() - self._committed >= COMMIT_AFTER:
             self._work.commit()
             self._committed = self._clock.now()
-            if (reason := too_many(self._work.counts, self._work.plan.pipeline.errors)) is not None:
-                self._courier.halt(Halt(reason, code="too-many-errors"))
+            self._judge_errors()
+
+    def _judge_errors(self) -> None:
+        if (reason := too_many(self._work.counts, self._work.plan.pipeline.errors)) is not None:
+            self._courier.halt(Halt(reason, code="too-many-errors"))
 
     @property
     def _full(self) -> bool:

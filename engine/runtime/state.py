@@ -43,6 +43,7 @@ class Head(msgspec.Struct):
     mappings: dict[str, str]  # mapping → source
     counts: Counts
     writers: dict[str, Any] = {}
+    elements: dict[str, str] = {}  # mapping → what tells its payloads of one record apart, as a digest
     abandoned: int = 0  # payloads that were in flight when an earlier start was interrupted
 
 

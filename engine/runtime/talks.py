@@ -59,6 +59,7 @@ class Talk:
         self.wire: WireRequest | None = None
         self.exchange: Exchange | None = None
         self.attempts = 0  # of the present request
+        self.pauses = 0  # of the bucket, when this talk took its place
         self.since: float | None = None  # when the present request first failed
 
     def open(self) -> Any:
@@ -115,12 +116,15 @@ class BatchTalk(Talk):
         once_more = [items[i] for i, verdict in sorted(verdicts.items()) if verdict.outcome == "again"]
         if once_more and len(items) == 1:
             raise NotNow(verdicts[0].reason)
+        exchange = self.exchange
+        if exchange is not None and any(verdict.outcome == "dropped" for verdict in verdicts.values()):
+            exchange = exchange.without_body()  # it names people who were erased
         for position, item in enumerate(items):
             verdict = verdicts.get(position)
             if verdict is None:
                 self._settler.delivered([item])
             elif verdict.outcome != "again":
-                self._settler.judged(item, verdict, self.exchange)
+                self._settler.judged(item, verdict, exchange)
         self._lanes.settled(len(items) - len(once_more), self.batch.weight - weight(once_more))
         self._release(once_more)
 

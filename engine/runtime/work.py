@@ -13,7 +13,7 @@ from engine.runtime.counts import Counts, MappingCounts, SinkCounts, SourceCount
 from engine.runtime.courier import Courier
 from engine.runtime.deadletters import DeadLetters
 from engine.runtime.feed import Feed
-from engine.runtime.growth import carried
+from engine.runtime.growth import carried, elements_of, forget_elements
 from engine.runtime.ledger import Ledger, SavedTrack
 from engine.runtime.masks import Masker
 from engine.runtime.plan import Plan
@@ -24,6 +24,7 @@ from engine.runtime.spool import SpoolFile, UploadTalk, uploads
 from engine.runtime.state import Head, State
 from engine.runtime.transport import Transport
 
+ITEM_BYTES = 400  # what a payload that waits costs beside its own bytes
 HEAVY = 64 * 1024 * 1024  # bytes of payloads that may wait
 
 
@@ -40,6 +41,8 @@ class Work:
         self.head = head or _new_head(plan, run_id, clock)
         self._spent = self.head.seconds
         self.counts = self.head.counts
+        for name, mapping in plan.mappings.items():  # an edit may have sent it elsewhere
+            self.counts.mappings[name].to = _target(mapping.spec.sink, mapping.action.name, mapping.sink)
         self.letters = DeadLetters(plan.pipeline.dead_letters, mask)
         self.ledger = Ledger()
         self.books = Books(
@@ -49,7 +52,8 @@ class Work:
         )  # fmt: skip
         memory = Memory(state, plan.pipeline.name, keep=not dry)
         self.courier = Courier(transport, clock, chance, self._note, memory=memory, dry=dry)
-        past = carried(saved, plan, resumed=self.resumed)
+        past = forget_elements(carried(saved, plan, resumed=self.resumed), self.head.elements, elements_of(plan))
+        self.head.elements = elements_of(plan)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
         self.uploading = False
         self._adopt_sinks()
@@ -92,7 +96,8 @@ class Work:
     @property
     def heavy(self) -> bool:
         """Do the payloads that wait weigh too much to read on?"""
-        return sum(sink.lanes.bytes for sink in self.plan.sinks.values() if isinstance(sink, VendorSink)) > HEAVY
+        lanes = [sink.lanes for sink in self.plan.sinks.values() if isinstance(sink, VendorSink)]
+        return sum(each.bytes + each.payloads * ITEM_BYTES for each in lanes) > HEAVY
 
     @property
     def seconds(self) -> float:

@@ -1,5 +1,7 @@
 """Who decides what an answer means: the courier's table, row by row."""
 
+from itertools import pairwise
+
 import pytest
 
 from engine.errors import Halt, NoAnswer, Split
@@ -68,6 +70,28 @@ def test_retry_after_is_obeyed_and_holds_the_other_lanes_too():
     refused = calls[0]
     retried = next(t for t, call in zip(talks.times[1:], calls[1:], strict=True) if call == refused)
     assert retried >= 30.0
+
+
+def test_nobody_goes_before_the_vendor_said_not_even_who_had_a_place():
+    calls = []
+
+    def handle(request):
+        calls.append(names(request))
+        return Response(429, {"retry-after": "3"}) if len(calls) == 3 else ok()
+
+    talks = Talks(handle, lanes=8, rate=5)
+    talks.offer(*(f"n{i}" for i in range(400)))
+    talks.run()
+    assert not [t for t in talks.times[3:] if t < talks.times[2] + 3.0]
+    later = talks.times[3:]
+    assert min(b - a for a, b in pairwise(later)) >= 0.2 - 1e-9
+
+
+def test_a_retry_after_of_nothing_is_no_licence_to_hammer():
+    talks = Talks(script(Response(503, {"retry-after": "0"})), give_up_after=120.0)
+    talks.offer("a")
+    talks.run()
+    assert talks.courier.halted is not None and len(talks.requests) < 40
 
 
 def test_a_retry_after_beyond_the_cap_halts():
@@ -256,7 +280,7 @@ def test_the_pace_holds_over_lanes_and_retries():
     talks = Talks(script(Response(503), ok()), lanes=4, rate=5)
     talks.offer(*(f"n{i}" for i in range(300)))
     talks.run()
-    gaps = [b - a for a, b in zip(talks.times, talks.times[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(talks.times)]
     assert min(gaps) >= 0.2 - 1e-9
     assert talks.sink.counts.throttled_seconds > 0
 

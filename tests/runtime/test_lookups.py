@@ -145,6 +145,14 @@ def test_a_refused_question_fails_its_record_for_the_mappings_that_use_it(world)
     assert (letter["stage"], letter["origin"]["line"], letter["record"]["id"]) == ("lookup", 5, "3")
 
 
+def test_with_the_record_as_scope_a_failed_lookup_keeps_the_record_from_all_mappings(world):
+    world.write("customers.csv", customers(10))
+    outcome = world.run(TEXT.replace("MORE", "") + "errors: {scope: record}\n", handle=refusing)
+    counts = outcome.report["mappings"]
+    assert (counts["profiles"]["failed"], counts["plain"]["failed"], counts["plain"]["delivered"]) == (1, 1, 9)
+    assert {letter["stage"] for letter in world.letters} == {"lookup", "mapping"}
+
+
 def test_on_error_null_gives_null(world):
     world.write("customers.csv", customers(10))
     text = TEXT.replace("MORE", ", on_error: null").replace("felt.age | default(none)", "felt.age if felt else none")

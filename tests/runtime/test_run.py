@@ -371,6 +371,42 @@ def test_an_edited_mapping_resumes(world):
     assert outcome.exit == 0 and outcome.report["mappings"]["profiles"]["delivered"] == 2200
 
 
+def test_an_edited_each_sends_a_record_that_was_settled_in_part_again_whole(world):
+    """Elements are known by their number: after an edit the numbers may name others."""
+    text = EVENTS.replace("concurrency: 3, batch: {max_records: 7}", "concurrency: 1, batch: {max_records: 1}")
+    world.write("a.jsonl", '{"id": "1", "n": 2, "email": "a@shop.test", "visits": ["x", "y", "z"]}\n')
+    world.text = text
+    interrupted(world, 2)  # the user and one visit
+    outcome = world.run(text.replace("{{ record.visits }}", "{{ record.visits[1:] }}"))
+    assert outcome.exit == 0
+    assert {event["dataFields"]["at"] for event in world.vendor.events.values()} >= {"y", "z"}
+
+
+def test_where_a_mapping_goes_is_told_anew_after_an_edit(world):
+    world.write("customers.csv", customers(1200))
+    interrupted(world)
+    text = USERS.replace("crm.update_user", "crm.track_event").replace(
+        "      email:", "      eventName: Seen\n      email:"
+    )
+    assert world.run(text).report["mappings"]["profiles"]["to"] == "crm.track_event"
+
+
+def test_too_many_errors_halt_a_short_run_too(world):
+    world.write("customers.csv", customers(300, {n: f"{n},x" for n in range(300)}))
+    outcome = world.run(USERS + "errors: {max_count: 5}\n")
+    assert outcome.exit == 3 and "max_count" in outcome.report["error"]["reason"]
+
+
+def test_an_erased_person_is_named_in_nobodys_dead_letter(tmp_path):
+    world = World(tmp_path)
+    world.world.vendors["iterable"].people.__init__("hybrid", ["user1@shop.test", "user2@shop.test"])
+    world.write("customers.csv", customers(5, {3: "3,no-address,30"}))
+    outcome = world.run(USERS.replace("{type: iterable,", "{type: iterable, concurrency: 1,"))
+    assert outcome.report["mappings"]["profiles"]["dropped"] == 2 and len(world.letters) == 1
+    everything = b"".join(path.read_bytes() for path in (tmp_path / ".engine" / "dead").iterdir())
+    assert b"user1@" not in everything and b"user2@" not in everything
+
+
 def test_a_source_cut_short_delivers_what_it_gave_and_says_so(world):
     import gzip
 
