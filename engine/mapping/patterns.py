@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import Counter
 from functools import lru_cache
 from math import factorial
 from typing import Any, NamedTuple
@@ -141,16 +142,42 @@ def regex_replace(value: Any, pattern: str, replacement: str = "", count: int = 
     if replacement.__class__ is not str or count.__class__ is not int:
         raise bad_type("regex_replace: the replacement must be a text, the count a whole number")
     pieces = _pieces(replacement, regex)
-    parts, end, total = [], 0, 0
+    matches = _counted(regex, value, pieces, count)
+    parts, end = [], 0
+    for found in matches:
+        parts += [value[end : found.start()], _filled(pieces, found)]
+        end = found.end()
+    return limited("".join([*parts, value[end:]]))
+
+
+def _counted(
+    regex: re.Pattern[str], value: str, pieces: list[str | tuple[str | int]], count: int
+) -> list[re.Match[str]]:
+    """The matches to replace. What would become too large is refused from its size alone: nothing is made of it."""
+    fixed = sum(len(piece) for piece in pieces if isinstance(piece, str))
+    times = Counter(piece[0] for piece in pieces if not isinstance(piece, str))
+    if (
+        len(value) > MAX_MEMBERS
+    ):  # what is tried on so long a text is quick, and `subn` counts quickest
+        rest, number = regex.subn("", value, count if 0 < count <= MAX_MEMBERS else MAX_MEMBERS + 1)
+        if number > MAX_MEMBERS or number * fixed + times[0] * (len(value) - len(rest)) > MAX_SIZE:
+            raise too_large("the text")
+    matches, total = [], 0
     for number, found in enumerate(regex.finditer(value), 1):
-        made = [piece if isinstance(piece, str) else found[piece[0]] or "" for piece in pieces]
-        parts += [value[end : found.start()], *made]
-        end, total = found.end(), total + sum(map(len, made))
+        total += fixed
+        for group, often in times.items():
+            total += often * len(found[group] or "")
         if total > MAX_SIZE or number > MAX_MEMBERS:
             raise too_large("the text")
+        matches.append(found)
         if number == count:
             break
-    return limited("".join([*parts, value[end:]]))
+    return matches
+
+
+def _filled(pieces: list[str | tuple[str | int]], found: re.Match[str]) -> str:
+    """What takes the place of a match."""
+    return "".join([piece if isinstance(piece, str) else found[piece[0]] or "" for piece in pieces])
 
 
 def _pieces(replacement: str, regex: re.Pattern[str]) -> list[str | tuple[str | int]]:

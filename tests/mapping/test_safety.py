@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from engine.errors import RecordError
+from engine.mapping import patterns
 from engine.mapping.compiler import compile_value
 from engine.mapping.values import MAX_SIZE
 from tests.mapping.support import CONTEXT, compiled, rows_of, slow
@@ -251,6 +253,20 @@ def test_escapes_and_bombs_are_refused_at_once_and_in_little_memory(expression: 
         assert tracemalloc.get_traced_memory()[1] < 60_000_000
     finally:
         tracemalloc.stop()
+
+
+def test_a_replacement_that_grows_too_large_is_refused_before_any_of_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    filled = patterns._filled
+    monkeypatch.setattr(patterns, "_filled", lambda pieces, found: made.append(1) or filled(pieces, found))
+    with pytest.raises(RecordError, match="larger than an expression may make"):
+        patterns.regex_replace("a" * 400_000, "a", r"\g<0>" * 8)
+    with pytest.raises(RecordError, match="larger than an expression may make"):
+        patterns.regex_replace("a" * 600, "a", r"\g<0>" * 2_000)
+    assert made == []
+    assert patterns.regex_replace("aba", "(a)|x", r"\1\1") == "aabaa" and len(made) == 2
 
 
 def test_a_record_is_never_changed() -> None:
