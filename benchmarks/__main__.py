@@ -7,7 +7,7 @@ import os
 import platform
 from datetime import UTC, datetime
 
-from benchmarks import iterable
+from benchmarks import check, iterable
 
 
 def main() -> None:
@@ -16,11 +16,11 @@ def main() -> None:
         "--short", action="store_true", help="small sizes, one round: does it run, not how fast it is"
     )
     options = parser.parse_args()
-    print(
-        f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}"
-    )
-    for line in iterable.bench(short=options.short):
-        print(line, flush=True)
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}"
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {machine}")
+    for measure in (check.bench, iterable.bench):
+        for line in measure(short=options.short):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -156,9 +156,7 @@ def _counted(
     """The matches to replace. What would become too large is refused from its size alone: nothing is made of it."""
     fixed = sum(len(piece) for piece in pieces if isinstance(piece, str))
     times = Counter(piece[0] for piece in pieces if not isinstance(piece, str))
-    if (
-        len(value) > MAX_MEMBERS
-    ):  # what is tried on so long a text is quick, and `subn` counts quickest
+    if len(value) > MAX_MEMBERS:  # a pattern tried on so long a text is quick, and `subn` counts quickest
         rest, number = regex.subn("", value, count if 0 < count <= MAX_MEMBERS else MAX_MEMBERS + 1)
         if number > MAX_MEMBERS or number * fixed + times[0] * (len(value) - len(rest)) > MAX_SIZE:
             raise too_large("the text")
