@@ -443,6 +443,26 @@ def test_the_key_is_in_no_output_and_no_file(shop):
             assert KEY.encode() not in path.read_bytes(), path
 
 
+def test_a_key_in_another_writing_is_in_no_output_and_no_file(shop):
+    odd, number = 'sec"ret\\key/1234', "12345678"
+    text = PIPELINE.replace("dataFields: {", "dataFields: {n: '{{ record.id | int }}', ")
+    (shop / "shop.yaml").write_text(text)
+    (shop / "customers.csv").write_text(f"id,email,ltv\n{number},a@example.org,1\n{number},b@example.org,{odd}\n")
+    for key in (odd, number):
+        for more in (
+            ["--dry-run"],
+            ["--fault", json.dumps({"every": 1, "status": 400, "body": json.dumps({"msg": odd})})],
+        ):
+            env = environment(ITERABLE_API_KEY=key)
+            done = engine(shop, "run", "shop.yaml", "--sandbox", "--fresh", *more, env=env)
+            assert [json.loads(line) for line in done.stdout.splitlines()] or "--dry-run" not in more
+            assert json.dumps(key)[1:-1] not in done.stdout + done.stderr
+        letters = (shop / ".engine/dead/shop.jsonl").read_text()
+        assert json.dumps(key)[1:-1] not in letters and "•••" in letters
+        assert "Traceback" not in engine(shop, "dead", "list", "shop.yaml", code=0).stderr
+        (shop / ".engine/dead/shop.jsonl").unlink()
+
+
 # --- what the commands say of themselves ---------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,12 +106,12 @@ def replay_letters(
     return found.outcome.exit if found.outcome is not None else 0
 
 
-def _tell_replay(name: str, found: Replay, mask: Callable[[str], str], as_json: bool, dry_run: bool) -> None:
+def _tell_replay(name: str, found: Replay, mask: Masker, as_json: bool, dry_run: bool) -> None:
     outcome = found.outcome
     if as_json and not dry_run:
         said = {"pipeline": name, "letters": found.chosen, "delivered": found.delivered, "refused": found.again,
                 "left": dict(found.left), "run": outcome.report if outcome else None}  # fmt: skip
-        sys.stdout.write(mask(msgspec.json.encode(said).decode()) + "\n")
+        sys.stdout.write(mask.json(msgspec.json.encode(said).decode()) + "\n")
     for reason, count in found.left.items():
         stderr(f"{name}: {several(count, 'dead letter')} left: {reason}")
     if outcome is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 
 from engine.console import stderr
 from engine.errors import Halt
+from engine.runtime.masks import Masker
 
 
 class Reports:
@@ -23,9 +23,9 @@ class Reports:
         if path is not None:
             self._write(os.O_APPEND, "")
 
-    def publish(self, report: dict[str, Any], mask: Callable[[str], str]) -> None:
+    def publish(self, report: dict[str, Any], mask: Masker) -> None:
         """A report joins those of the files before it."""
-        line = mask(msgspec.json.encode(report).decode()) + "\n"
+        line = mask.json(msgspec.json.encode(report).decode()) + "\n"
         self._lines.append(line)
         if self._as_json:
             _print(line)

@@ -67,7 +67,7 @@ def _run_one(
     return outcome.exit
 
 
-def _could_not_begin(pipeline: Pipeline, error: EngineError, reports: Reports, mask: Callable[[str], str]) -> int:
+def _could_not_begin(pipeline: Pipeline, error: EngineError, reports: Reports, mask: Masker) -> int:
     stderr(
         mask(f"{pipeline.name}: {error}" + (f" ({error.where})" if isinstance(error, Halt) and error.where else ""))
     )
@@ -110,7 +110,7 @@ def parse_faults(faults: Sequence[str]) -> list[Any]:
     return parsed
 
 
-def _show(request: WireRequest, mask: Callable[[str], str]) -> None:
+def _show(request: WireRequest, mask: Masker) -> None:
     """One JSON request a line, secrets masked."""
     headers = {name: str(value) for name, value in request.headers.items()}
     shown = {
@@ -119,7 +119,7 @@ def _show(request: WireRequest, mask: Callable[[str], str]) -> None:
         "headers": headers,
         "body": _body(request),
     }
-    sys.stdout.write(mask(msgspec.json.encode(shown).decode()) + "\n")
+    sys.stdout.write(mask.json(msgspec.json.encode(shown).decode()) + "\n")
 
 
 def _body(request: WireRequest) -> Any:

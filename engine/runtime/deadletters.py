@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from engine.config.pipeline import DeadLetters as Settings
-from engine.errors import Halt
+from engine.errors import Halt, InvalidPipeline
 from engine.runtime.folders import make_private
+from engine.runtime.masks import Masker
 
 EXAMPLES = 5
 
@@ -47,7 +48,7 @@ def letter_id(pipeline: str, source: str, mapping: str, file: str, offset: int, 
 class DeadLetters:
     """The file. Lines wait in memory until `flush`, which returns when they are on disk."""
 
-    def __init__(self, settings: Settings, mask: Callable[[str], str]) -> None:
+    def __init__(self, settings: Settings, mask: Masker) -> None:
         self.settings, self.path, self._mask = settings, settings.path, mask
         self._lines: list[bytes] = []
         self._file: int | None = None
@@ -60,7 +61,7 @@ class DeadLetters:
             if part not in self.settings.include:
                 setattr(letter, part, None)
         redact(letter, self.settings.redact)
-        self._lines.append(self._mask(encode(letter)).encode() + b"\n")
+        self._lines.append(self._mask.json(encode(letter)).encode() + b"\n")
 
     def flush(self) -> None:
         """Writes and syncs; a disk that refuses halts the run: a dead letter is never skipped."""
@@ -186,11 +187,37 @@ def write_all(file: int, data: bytes) -> None:
 
 
 def read_letters(path: Path) -> Iterator[dict[str, Any]]:
-    """The letters of a file, each id once (the last one said of it), in order of first mention."""
+    """The letters of a file, each id once (the last one said of it), in order of first mention.
+
+    Raises `InvalidPipeline` that names a line which is no dead letter.
+    """
     letters: dict[str, dict[str, Any]] = {}
     with path.open("rb") as file:
-        for line in file:
+        for number, line in enumerate(file, 1):
             if line.endswith(b"\n") and line.strip():
-                letter = msgspec.json.decode(line)
+                letter = _read(line, f"{path}:{number}")
                 letters[letter["id"]] = letter
     yield from letters.values()
+
+
+NEEDED = ("run_id", "source", "mapping", "stage", "code", "reason")
+
+
+def _read(line: bytes, place: str) -> dict[str, Any]:
+    """What the commands rely on is looked at here, so that they need not."""
+    try:
+        letter = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):  # what it says would quote the data
+        raise InvalidPipeline(f"{place}: this line is no dead letter: it is not JSON; {_MEND}") from None
+    if not isinstance(letter, dict) or not isinstance(letter.get("id"), str):
+        raise InvalidPipeline(f"{place}: this line is no dead letter: it has no id; {_MEND}")
+    origin = letter.get("origin")
+    missing = [name for name in NEEDED if name not in letter]
+    if not isinstance(origin, dict) or not {"file", "line"} <= origin.keys():
+        missing.append("origin")
+    if missing:
+        raise InvalidPipeline(f"{place}: this line is no dead letter: it lacks {', '.join(missing)}; {_MEND}")
+    return letter
+
+
+_MEND = "mend the line, or take it out of the file"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from engine.config.pipeline import DeadLetters as Settings
-from engine.errors import Halt
+from engine.errors import Halt, InvalidPipeline
 from engine.runtime.deadletters import DeadLetter, DeadLetters, letter_id, read_letters
 from engine.runtime.masks import Masker
 
@@ -135,3 +135,24 @@ def test_examples_hold_no_personal_data(path):
 def test_letters_are_json_objects_a_line(path):
     letters_of(path, letter(1), letter(2))
     assert all(isinstance(msgspec.json.decode(line), dict) for line in path.read_bytes().splitlines())
+
+
+def test_a_masked_letter_is_still_one(path):
+    odd = 'sec"ret\\key1234'
+    (read,) = letters_of(path, letter(record={"n": 12345678}, reason=f"not {odd}"), secrets=("12345678", odd))
+    assert read["record"] == {"n": "•••"} and read["reason"] == "not •••"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (b'{"id":"a","n":\xe2\x80\xa2}', "not JSON"), (b'{"id":"\xff"}', "not JSON"), (b"[]", "no id"),
+        (b'{"id":7}', "no id"), (b'{"id":"a","origin":{}}', "lacks run_id, .*, origin"),
+    ],
+)  # fmt: skip
+def test_a_broken_line_is_named(path, line, why):
+    letters_of(path, letter())
+    with path.open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(InvalidPipeline, match=rf"shop\.jsonl:2: .*{why}"):
+        list(read_letters(path))
