@@ -10,13 +10,13 @@ import click
 import msgspec
 
 from engine.commands.files import pipeline_of
-from engine.runtime.clock import iso
-from engine.runtime.state import State
+from engine.runtime.clock import SystemClock, iso
+from engine.runtime.state import State, moved_aside
 
 
 def show(file: Path, state: Path | None, as_json: bool) -> int:
     pipeline = pipeline_of(file, state)
-    store = State(pipeline.state, pipeline.name)
+    store = State(pipeline.state, pipeline.name, looking=True)
     try:
         found = _standing(store) if store.path.exists() else {"unfinished": None, "tracks": [], "runs": []}
     finally:
@@ -64,11 +64,14 @@ def reset(file: Path, state: Path | None, as_json: bool) -> int:
     store = State(pipeline.state, pipeline.name)
     try:
         with store.lock({"command": "state reset"}):
-            store.reset()
+            moved = store.reset(SystemClock().time())
     finally:
         store.close()
     if as_json:
-        sys.stdout.write('{"reset":true}\n')
+        said = {"reset": True} if moved is None else {"reset": True, "moved_aside": str(moved)}
+        sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
     else:
+        if moved is not None:
+            click.echo(f"{pipeline.name}: {moved_aside(moved)}", err=True)
         click.echo(f"{pipeline.name}: the next run starts from the beginning and sends everything again")
     return 0

@@ -6,7 +6,7 @@ import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -23,7 +23,7 @@ from engine.runtime.masks import Masker
 from engine.runtime.plan import Plan, build
 from engine.runtime.run import Run
 from engine.runtime.sinks import VendorSink
-from engine.runtime.state import Head, State
+from engine.runtime.state import Head, State, moved_aside
 from engine.runtime.transport import Threads, Transport
 from engine.runtime.work import Work, fits
 
@@ -77,8 +77,8 @@ def run_pipeline(pipeline: Pipeline, registry: Registry, options: Options) -> Ou
         if options.dry:
             return _run(pipeline, registry, options, state, run_id, None, [])
         with state.lock({"run": run_id, "since": iso(clock.time())}):
-            if options.fresh:
-                state.reset()
+            if options.fresh and (moved := state.reset(clock.time())) is not None:
+                options = _telling(options, moved_aside(moved))
             head, saved = state.load()
             return _run(pipeline, registry, options, state, head.run_id if head else run_id, head, saved)
     finally:
@@ -108,6 +108,19 @@ def _run(
     finally:
         work.close()
     return _outcome(run, work)
+
+
+def _telling(options: Options, text: str) -> Options:
+    """Says it at once, and has the report's warnings say it too."""
+    options.observer.say(text)
+    before = options.prepare
+
+    def prepare(work: Work) -> None:
+        work.counts.notes[text] = 1
+        if before is not None:
+            before(work)
+
+    return replace(options, prepare=prepare)
 
 
 def _plan(pipeline: Pipeline, registry: Registry, run: dict[str, Any]) -> Plan:

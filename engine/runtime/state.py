@@ -1,8 +1,6 @@
 """Where a pipeline stands: checkpoints, run history and keyed memory in one SQLite file per state directory.
 
-Four verbs: `load`, `commit`, `lock`, `memory`. WAL mode with `synchronous=NORMAL`: a killed process loses nothing
-that was committed; a power cut may lose the last commits, which means sending again, never losing. The lock is the
-kernel's (`flock`), so a kill frees it.
+Four verbs: `load`, `commit`, `lock`, `memory`. The lock is the kernel's (`flock`), so a kill frees it.
 """
 
 from __future__ import annotations
@@ -12,26 +10,19 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from engine.errors import Halt, Refused
+from engine.errors import Refused
 from engine.runtime.counts import Counts
+from engine.runtime.database import Damaged, connect, connect_to_look, move_aside, named_errors, transaction
 from engine.runtime.folders import make_private
 from engine.runtime.ledger import SavedTrack
 
-VERSION = 1
-TABLES = """
-CREATE TABLE IF NOT EXISTS meta (version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS heads (pipeline TEXT PRIMARY KEY, data BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS tracks (pipeline TEXT, source TEXT, file TEXT, data BLOB NOT NULL,
-                                   PRIMARY KEY (pipeline, source, file));
-CREATE TABLE IF NOT EXISTS runs (run_id TEXT PRIMARY KEY, pipeline TEXT, started_at TEXT, status TEXT, report BLOB);
-CREATE TABLE IF NOT EXISTS memory (space TEXT, key TEXT, value BLOB NOT NULL, PRIMARY KEY (space, key));
-"""
+T = TypeVar("T")
 
 
 class Head(msgspec.Struct):
@@ -50,9 +41,11 @@ class Head(msgspec.Struct):
 class State:
     """One pipeline's view of the state directory. Raises `Refused` for damaged state, `Halt` where it can't write."""
 
-    def __init__(self, directory: Path, pipeline: str) -> None:
+    def __init__(self, directory: Path, pipeline: str, *, looking: bool = False) -> None:
+        """`looking`: nothing will be written, so that a read-only disk will do."""
         self.directory, self.pipeline = directory, pipeline
         self.path = directory / "state.db"
+        self._connect = connect_to_look if looking else connect
         self._db: sqlite3.Connection | None = None
 
     # --- opening --------------------------------------------------------------------------------------
@@ -60,40 +53,11 @@ class State:
     @property
     def db(self) -> sqlite3.Connection:
         if self._db is None:
-            with self._named_errors():
-                self._db = self._connect()
+            self._db = self._connect(self.path)
         return self._db
 
-    def _connect(self) -> sqlite3.Connection:
-        make_private(self.directory)
-        # The file is made by us, so that it is private from its first moment on.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
-        db = sqlite3.connect(self.path, timeout=5.0, isolation_level=None)
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=NORMAL")
-        db.executescript(TABLES)
-        row = db.execute("SELECT version FROM meta").fetchone()
-        if row is None:
-            db.execute("INSERT INTO meta VALUES (?)", (VERSION,))
-        elif row[0] != VERSION:
-            db.close()
-            raise Refused(
-                f"{self.path} was written by another version of the engine (layout {row[0]}, not {VERSION})"
-            )
-        return db
-
-    @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            raise Halt(f"cannot use the state: {error}", where=str(self.path), code="state") from error
-        except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
-            raise Refused(
-                f"the state in {self.path} is damaged ({error}); `engine state reset` or --fresh starts anew"
-            ) from error
-        except OSError as error:
-            raise Halt(f"cannot use the state: {error.strerror}", where=str(self.path), code="state") from error
+    def _named_errors(self) -> AbstractContextManager[None]:
+        return named_errors(self.path)
 
     def close(self) -> None:
         if self._db is not None:
@@ -106,9 +70,9 @@ class State:
         """The unfinished run, if there is one, and every track (those of finished `append` sources too)."""
         with self._named_errors():
             row = self.db.execute("SELECT data FROM heads WHERE pipeline = ?", (self.pipeline,)).fetchone()
-            head = msgspec.msgpack.decode(row[0], type=Head) if row else None
+            head = _decode(row[0], Head) if row else None
             tracks = self.db.execute("SELECT data FROM tracks WHERE pipeline = ? ORDER BY rowid", (self.pipeline,))
-            return head, [msgspec.msgpack.decode(data, type=SavedTrack) for (data,) in tracks]
+            return head, [_decode(data, SavedTrack) for (data,) in tracks]
 
     def commit(self, head: Head, tracks: Iterable[SavedTrack]) -> None:
         """Writes the head and these tracks in one transaction."""
@@ -121,13 +85,16 @@ class State:
                 "INSERT INTO tracks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data", rows
             )
 
+    @property
+    def _lock(self) -> Path:
+        return self.directory / "locks" / f"{self.pipeline}.lock"
+
     @contextmanager
     def lock(self, holder: dict[str, Any]) -> Iterator[None]:
         """Holds the pipeline for the run; raises `Refused`, naming the holder, where another run has it."""
         with self._named_errors():
-            make_private(self.directory / "locks")
-            path = self.directory / "locks" / f"{self.pipeline}.lock"
-            file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            make_private(self._lock.parent)
+            file = os.open(self._lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             self._take(file, holder)
             yield
@@ -168,10 +135,26 @@ class State:
             if keep is not None:
                 self._forget(set(keep))
 
-    def reset(self) -> None:
-        """Forgets where the pipeline stands; the history stays."""
-        with self._named_errors(), transaction(self.db):
-            self._forget(set())
+    def reset(self, now: float) -> Path | None:
+        """Forgets where the pipeline stands; the history stays. To be called under the lock.
+
+        A file that cannot be used is moved aside, with all that it held of other pipelines: gives its new place.
+        `now`: epoch seconds, for its name.
+        """
+        try:
+            with self._named_errors(), transaction(self.db):
+                self._forget(set())
+            self._check_pages()
+        except Damaged:
+            self.close()
+            return move_aside(self.path, self._lock, now)
+        return None
+
+    def _check_pages(self) -> None:
+        with self._named_errors():
+            said = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if said != "ok":
+                raise Damaged(self.path, f"is damaged ({said})")
 
     def _forget(self, keep: set[str]) -> None:
         self.db.execute("DELETE FROM heads WHERE pipeline = ?", (self.pipeline,))
@@ -187,19 +170,26 @@ class State:
                 "SELECT report FROM runs WHERE pipeline = ? ORDER BY started_at DESC, rowid DESC LIMIT ?",
                 (self.pipeline, limit),
             ).fetchall()
-            return [msgspec.json.decode(report) for (report,) in rows]
+            return [msgspec.json.decode(_stored(report)) for (report,) in rows]
 
 
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        with suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
+def moved_aside(place: Path) -> str:
+    """What to say of a file that `State.reset` moved."""
+    return (
+        f"the state could not be used and was moved to {place}; "
+        "it may have held the positions of other pipelines of this directory, which start from the beginning now"
+    )
+
+
+def _decode(data: Any, kind: type[T]) -> T:
+    return msgspec.msgpack.decode(_stored(data), type=kind)
+
+
+def _stored(data: Any) -> bytes:
+    """A value as we store it: a database that others wrote may hold anything."""
+    if not isinstance(data, bytes):
+        raise msgspec.DecodeError(f"{type(data).__name__} where bytes should be")
+    return data
 
 
 def _name_holder(file: int) -> str:

@@ -11,8 +11,11 @@ import pytest
 from engine.errors import Halt, Refused
 from engine.model import Position
 from engine.runtime.counts import Counts, MappingCounts, SourceCounts
+from engine.runtime.database import TABLES, transaction
 from engine.runtime.ledger import SavedTrack
 from engine.runtime.state import Head, State
+
+NOW = 1_700_000_000.0
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ def test_finish_keeps_append_tracks_and_history(state):
 def test_reset_forgets_the_position_not_the_history(state):
     state.commit(head(), [track()])
     state.finish("r0", "2022", "halted", {"status": "halted"}, keep=None)
-    state.reset()
+    assert state.reset(NOW) is None
     assert state.load() == (None, []) and len(state.history()) == 1
 
 
@@ -86,9 +89,6 @@ def test_a_damaged_state_is_refused_by_name(state, garble):
     for extra in ("-wal", "-shm"):
         state.path.with_name(state.path.name + extra).unlink(missing_ok=True)
     state.path.write_bytes(garble)
-    if not garble:
-        assert state.load() == (None, [])  # an empty file is a new database for SQLite; --fresh would say the same
-        return
     with pytest.raises(Refused, match=r"state\.db is damaged"):
         state.load()
 
@@ -98,6 +98,142 @@ def test_a_garbled_checkpoint_is_refused(state):
     state.db.execute("UPDATE heads SET data = ?", (b"\xc1garbage",))
     with pytest.raises(Refused, match="damaged"):
         state.load()
+
+
+def foreign(path, script):
+    path.parent.mkdir(parents=True)
+    db = sqlite3.connect(path)
+    db.executescript(script)
+    db.close()
+
+
+FOREIGN = {
+    "tables": "CREATE TABLE notes (text TEXT)",
+    "version": "CREATE TABLE meta (version TEXT); INSERT INTO meta VALUES ('two')",
+    "no-version": "CREATE TABLE meta (version INTEGER)",
+    "no-tables": "CREATE TABLE meta (version INTEGER); INSERT INTO meta VALUES (1)",
+    "columns": TABLES.replace("status TEXT, ", "") + "INSERT INTO meta VALUES (1)",
+}
+
+
+@pytest.mark.parametrize("script", FOREIGN.values(), ids=FOREIGN)
+def test_a_database_of_others_is_refused_untouched_and_moved_on_reset(state, script):
+    foreign(state.path, script)
+    before = state.path.read_bytes()
+    with pytest.raises(Refused, match=r"state\.db .*engine state reset.*--fresh"):
+        state.load()
+    assert state.path.read_bytes() == before
+    with state.lock({}):
+        moved = state.reset(NOW)
+    assert moved == state.directory / "state.db.damaged-20231114T221320Z" and moved.read_bytes() == before
+    state.commit(head(), [track()])
+    assert state.load()[0].run_id == "r1"
+
+
+def test_values_that_are_not_ours_are_damage(state):
+    state.commit(head(), [])
+    state.db.execute("UPDATE heads SET data = 'text'")
+    with pytest.raises(Refused, match="damaged"):
+        state.load()
+
+
+def test_a_reset_takes_the_log_of_a_damaged_file_along_and_overwrites_none(state):
+    state.directory.mkdir()
+    for _ in range(2):
+        state.path.write_bytes(b"no database" * 1000)
+        for kind in ("-wal", "-shm"):
+            state.path.with_name(f"state.db{kind}").write_bytes(kind.encode())
+        with state.lock({}):
+            state.reset(NOW)
+    names = {path.name for path in state.directory.iterdir() if path.is_file()}
+    first = "state.db.damaged-20231114T221320Z"
+    assert names == {f"{name}{kind}" for name in (first, f"{first}-2") for kind in ("", "-wal", "-shm")}
+    assert state.load() == (None, [])
+
+
+def test_damage_outside_of_the_checkpoint_is_found_by_a_reset(state):
+    state.commit(head(), [track()])
+    for number in range(200):
+        state.finish(f"r{number}", "2022", "halted", {"text": "x" * 1000}, keep=None)
+    state.close()
+    data = bytearray(state.path.read_bytes())
+    data[len(data) // 2 : -4096] = b"\xff" * (len(data) - 4096 - len(data) // 2)
+    state.path.write_bytes(data)
+    with state.lock({}):
+        assert state.reset(NOW) is not None
+    assert state.load() == (None, [])
+
+
+def test_a_damaged_file_is_not_moved_under_a_run_of_another_pipeline(state, tmp_path):
+    other = State(tmp_path / "state", "other")
+    with other.lock({}), state.lock({}):
+        state.path.write_bytes(b"no database" * 1000)
+        with pytest.raises(Refused, match="a run of other is going on"):
+            state.reset(NOW)
+    assert state.path.read_bytes() == b"no database" * 1000
+
+
+def test_a_lone_log_is_not_played_into_a_new_file(state):
+    state.commit(head(), [track()])
+    log = state.path.with_name("state.db-wal")
+    kept = log.read_bytes()
+    assert kept
+    state.close()
+    state.path.unlink()
+    log.write_bytes(kept)
+    assert state.load() == (None, [])
+
+
+def test_a_reset_of_a_locked_database_halts_and_moves_nothing(state):
+    state.load()
+    state.db.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(state.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Halt, match="locked"):
+        state.reset(NOW)
+    other.close()
+    assert state.path.exists() and not list(state.directory.glob("*damaged*"))
+
+
+def test_a_read_only_database_halts(state):
+    state.load()
+    state.db.execute("PRAGMA query_only = 1")
+    with pytest.raises(Halt, match="readonly"):
+        state.commit(head(), [])
+
+
+def test_a_read_only_disk_can_be_looked_at(state, monkeypatch):
+    state.commit(head(), [track()])
+    state.close()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    before = state.directory.stat().st_mtime_ns
+    looking = State(state.directory, "shop", looking=True)
+    assert looking.load() == (head(), [track()]) and looking.history() == []
+    with pytest.raises(Halt, match="readonly"):
+        looking.commit(head(), [])
+    looking.close()
+    assert state.directory.stat().st_mtime_ns == before  # nothing was made beside it, not even for a moment
+
+
+def test_a_commit_that_fails_leaves_no_transaction_open(state):
+    class Full:
+        """A database whose disk is full at its first COMMIT."""
+
+        def __init__(self, db):
+            self.db, self.said = db, []
+
+        def execute(self, statement):
+            self.said.append(statement)
+            if statement == "COMMIT" and self.said.count("COMMIT") == 1:
+                raise sqlite3.OperationalError("database or disk is full")
+            return self.db.execute(statement)
+
+    full = Full(state.db)
+    with pytest.raises(sqlite3.OperationalError, match="full"), transaction(full):
+        pass
+    with transaction(full):
+        pass
+    assert full.said == ["BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "BEGIN IMMEDIATE", "COMMIT"]
 
 
 def test_another_layout_is_refused(state):
