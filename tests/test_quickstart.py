@@ -154,3 +154,10 @@ def test_the_quickstarts_file_has_the_blemishes_of_real_exports():
     assert re.search("[éüŁ]", text), "accents"
     assert re.search("[佐Π]", text), "other scripts"
     assert max(map(len, text.split("\n"))) > 32_000, "a value longer than the vendor takes"
+
+
+def test_the_tests_of_all_pipelines_pass():
+    command = [sys.executable, "-m", "engine", "test", *map(str, PIPELINES)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "none failed" in done.stdout + done.stderr
