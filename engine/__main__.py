@@ -1,5 +1,18 @@
-"""`python -m engine`."""
+"""`python -m engine`, and the installed command."""
 
-from engine.cli import main
+from __future__ import annotations
 
-main()
+import sys
+
+
+def run() -> None:
+    """Imports take a moment, in which a person may change their mind."""
+    try:
+        from engine.cli import main
+    except KeyboardInterrupt:
+        sys.exit(130)
+    main()
+
+
+if __name__ == "__main__":
+    run()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 
-from engine.console import stderr
+from engine.console import lose, open_missing, stderr
 from engine.errors import EngineError, Halt, Refused
 
 USAGE, HALTED, REFUSED, DEFECT = 2, 3, 4, 70
@@ -19,10 +21,12 @@ USAGE, HALTED, REFUSED, DEFECT = 2, 3, 4, 70
 
 def main() -> None:
     """The entry point: every way out has its exit code, none a traceback."""
+    open_missing()
     try:
         code = group.main(prog_name="engine", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # a stderr that is gone or full
+            error.show()
         code = USAGE
     except (click.exceptions.Abort, KeyboardInterrupt):
         code = 130
@@ -38,20 +42,28 @@ def main() -> None:
     except (BrokenPipeError, SystemExit):  # click makes the one into the other
         code = HALTED
     except Exception as error:
-        if os.environ.get("ENGINE_DEBUG"):
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if os.environ.get("ENGINE_DEBUG") and not full:
             raise
-        stderr(_defect(error))
-        code = DEFECT
+        stderr(f"engine: cannot write: {os.strerror(errno.ENOSPC)}" if full else _defect(error))
+        code = HALTED if full else DEFECT
     _leave(code if isinstance(code, int) else 0)
 
 
 def _leave(code: int) -> None:
-    """Exits; an output that is gone must not change the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    """Exits, and never fails. An output nobody reads does not change the exit code, one that lost data does."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        lose(sys.stdout)
+    except (OSError, ValueError) as error:
+        lose(sys.stdout)
+        stderr(f"engine: cannot write to stdout: {getattr(error, 'strerror', None) or error}")
+        code = code or HALTED
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        lose(sys.stderr)
     sys.exit(code)
 
 

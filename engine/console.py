@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -151,9 +152,35 @@ def _traffic(sink: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+# --- the streams --------------------------------------------------------------------------------------
+
+
+def open_missing() -> None:
+    """Gives every standard stream that was closed from outside a place that takes all and gives nothing.
+
+    To be called before any file is opened: that would take the place of the closed stream, and be written to.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - for good
+
+
+def lose(stream: TextIO) -> None:
+    """What the stream still holds, and what comes, goes nowhere: the interpreter's own flush must not fail."""
+    with suppress(Exception):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def stderr(text: str) -> None:
     """Prints to stderr; a stderr that is gone is no reason to die."""
     try:
         print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
-    except OSError:
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - so that the interpreter's own flush finds one
+    except (OSError, ValueError):
+        lose(sys.stderr)
+
+
+def stdout(text: str) -> None:
+    """Writes to stdout. Raises `OSError` where it takes no more: the entry point knows what that means."""
+    sys.stdout.write(text)

@@ -428,6 +428,47 @@ def test_a_closed_stderr_does_not_stop_a_run(shop):
     assert json.loads(out)["mappings"]["profiles"]["delivered"] == 2
 
 
+def in_bash(folder, command, **more):
+    line = command.replace("engine ", f"{sys.executable} -m engine ", 1)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env=environment(**more), capture_output=True, timeout=60, text=True
+    )
+    for word in ("Traceback", "Exception ignored", "defect"):
+        assert word not in done.stdout + done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-", "--json >/dev/full", "2>/dev/full"])
+def test_a_run_keeps_its_exit_code_whatever_its_streams_are(shop, streams):
+    if "full" in streams and not Path("/dev/full").exists():
+        pytest.skip("there is no full device here")
+    (shop / "customers.csv").write_text(BAD)
+    done = in_bash(shop, f"engine run shop.yaml --sandbox --report report.json {streams}")
+    assert done.returncode == 1
+    assert json.loads((shop / "report.json").read_text())["mappings"]["profiles"]["delivered"] == 2
+    assert ("cannot write to stdout: No space left" in done.stderr) == ("--json" in streams)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("command", ["schema", "plugins", "explain", "--help", "run shop.yaml --dry-run", "init new"])
+def test_a_full_stdout_is_3_and_said(shop, command):
+    (shop / "customers.csv").write_text("id,email,ltv\n" + "".join(f"{n},a{n}@example.org,1\n" for n in range(300)))
+    done = in_bash(shop, f"engine {command} >/dev/full")
+    assert done.returncode == 3 and "No space left" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_full_stderr_leaves_a_wrong_call_what_it_is(shop):
+    assert in_bash(shop, "engine walk 2>/dev/full").returncode == 2
+    assert in_bash(shop, "engine walk 2>&-").returncode == 2
+
+
+def test_an_interrupt_while_it_is_loaded_is_130(shop):
+    (shop / "click.py").write_text("raise KeyboardInterrupt\n")
+    done = in_bash(shop, "engine schema", PYTHONPATH=f"{shop}:{Path(__file__).parent.parent}")
+    assert done.returncode == 130 and done.stderr == ""
+
+
 # --- no key, anywhere --------------------------------------------------------------------------------------------
 
 

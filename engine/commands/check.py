@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import msgspec
 from engine.commands.files import checked
 from engine.commands.sarif import sarif
 from engine.config.messages import Finding
-from engine.console import several, stderr
+from engine.console import several, stderr, stdout
 from engine.registry import Registry
 
 
@@ -29,11 +28,11 @@ def check_files(files: Sequence[Path], sets: Sequence[str], env: str | None, sty
 
 def _show(findings: Sequence[Finding], style: str) -> None:
     if style == "sarif":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(sarif(findings)), indent=2).decode() + "\n")
+        stdout(msgspec.json.format(msgspec.json.encode(sarif(findings)), indent=2).decode() + "\n")
         return
     for finding in findings:
         if style == "json":
-            sys.stdout.write(msgspec.json.encode(finding.to_json()).decode() + "\n")
+            stdout(msgspec.json.encode(finding.to_json()).decode() + "\n")
         else:
             stderr(finding.render())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ import msgspec
 
 from engine.commands.files import load_all, pipeline_of
 from engine.commands.run import transport_for
-from engine.console import several, stderr
+from engine.console import several, stderr, stdout
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runners.local import Options
@@ -82,7 +81,7 @@ def printable(text: str) -> str:
 
 
 def _json(value: Any) -> None:
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    stdout(msgspec.json.encode(value).decode() + "\n")
 
 
 def replay_letters(
@@ -111,7 +110,7 @@ def _tell_replay(name: str, found: Replay, mask: Masker, as_json: bool, dry_run:
     if as_json and not dry_run:
         said = {"pipeline": name, "letters": found.chosen, "delivered": found.delivered, "refused": found.again,
                 "left": dict(found.left), "run": outcome.report if outcome else None}  # fmt: skip
-        sys.stdout.write(mask.json(msgspec.json.encode(said).decode()) + "\n")
+        stdout(mask.json(msgspec.json.encode(said).decode()) + "\n")
     for reason, count in found.left.items():
         stderr(f"{name}: {several(count, 'dead letter')} left: {reason}")
     if outcome is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterator
 
 import msgspec
 
+from engine.console import stdout
 from engine.errors import InvalidPipeline
 from engine.explanations import CHAPTERS, FRAME, Explanation, explanations
 
@@ -16,20 +16,20 @@ def explain(code: str | None, as_json: bool, page: bool) -> int:
     """Explains one code, or lists all of them."""
     known = explanations()
     if page:
-        sys.stdout.write(markdown())
+        stdout(markdown())
         return 0
     if code is None:
         for one in (one for many in known.values() for one in many):
-            sys.stdout.write(f"{one.code:<24} {CHAPTERS[one.chapter]}\n")
+            stdout(f"{one.code:<24} {CHAPTERS[one.chapter]}\n")
         return 0
     if code not in known:
         near = difflib.get_close_matches(code, known, 1)
         hint = f"; did you mean {near[0]}?" if near else "; `engine explain` lists them"
         raise InvalidPipeline(f"there is no code {code}{hint}")
     if as_json:
-        sys.stdout.write(msgspec.json.encode(known[code]).decode() + "\n")
+        stdout(msgspec.json.encode(known[code]).decode() + "\n")
     else:
-        sys.stdout.write("\n\n".join(as_text(one) for one in known[code]) + "\n")
+        stdout("\n\n".join(as_text(one) for one in known[code]) + "\n")
     return 0
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import sys
 from typing import Any
 
 import click
 import msgspec
 
 from engine.config.editors import composed_schema
-from engine.console import several
+from engine.console import several, stdout
 from engine.errors import InvalidPipeline
 from engine.registry import FILTERS, KINDS, Registry
 
@@ -87,7 +86,7 @@ def print_schema(name: str | None) -> int:
         if kind is None:
             raise InvalidPipeline(_no_such(registry, name))
         schema = registry.schema(kind, name)
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n")
+    stdout(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n")
     return 0
 
 
@@ -100,6 +99,6 @@ def _no_such(registry: Registry, name: str) -> str:
 
 def _out(value: Any, as_json: bool, text: str) -> None:
     if as_json:
-        sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+        stdout(msgspec.json.encode(value).decode() + "\n")
     else:
         click.echo(text)

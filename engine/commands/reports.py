@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from engine.console import stderr
+from engine.console import lose, stderr
 from engine.errors import Halt
 from engine.runtime.masks import Masker
 
@@ -48,5 +48,8 @@ def _print(line: str) -> None:
     try:
         sys.stdout.write(line)
         sys.stdout.flush()
-    except BrokenPipeError:  # what the run came to does not change
-        stderr("nobody reads stdout any more: the report went nowhere")
+    except OSError as error:  # what the run came to does not change
+        gone = isinstance(error, BrokenPipeError)
+        why = "nobody reads stdout any more" if gone else f"cannot write to stdout: {error.strerror}"
+        stderr(f"{why}: the report went nowhere")
+        lose(sys.stdout)

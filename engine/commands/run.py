@@ -14,7 +14,7 @@ import msgspec
 from engine.commands.files import load_all
 from engine.commands.reports import Reports
 from engine.config.pipeline import Pipeline
-from engine.console import LiveProgress, PlainProgress, report_text, stderr
+from engine.console import LiveProgress, PlainProgress, report_text, stderr, stdout
 from engine.errors import EngineError, Halt, InvalidPipeline, Refused
 from engine.model import Stream, WireRequest
 from engine.registry import Registry, pretend_world
@@ -106,6 +106,8 @@ def parse_faults(faults: Sequence[str]) -> list[Any]:
             value = msgspec.json.decode(text)
         except msgspec.DecodeError as error:
             raise InvalidPipeline(f"--fault is not JSON: {error}") from None
+        except RecursionError:
+            raise InvalidPipeline("--fault is nested too deeply: write one JSON object, or a list of them") from None
         parsed += value if isinstance(value, list) else [value]
     return parsed
 
@@ -119,7 +121,7 @@ def _show(request: WireRequest, mask: Masker) -> None:
         "headers": headers,
         "body": _body(request),
     }
-    sys.stdout.write(mask.json(msgspec.json.encode(shown).decode()) + "\n")
+    stdout(mask.json(msgspec.json.encode(shown).decode()) + "\n")
 
 
 def _body(request: WireRequest) -> Any:
