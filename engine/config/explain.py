@@ -5,7 +5,9 @@ Accepting is jsonschema-rs's work (microseconds); only a refusal is looked at ag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -32,10 +34,9 @@ def explain(schema: dict[str, Any], data: Any, base: Path = (), known: dict[int,
     """
     if _fits(schema, data, {} if known is None else known):
         return []
-    from jsonschema import Draft202012Validator
     from referencing import Registry
 
-    errors = Draft202012Validator(schema, registry=Registry()).iter_errors(data)
+    errors = _validator()(schema, registry=Registry()).iter_errors(data)
     problems = (problem for error in errors for problem in _problems(error, base))
     try:
         return list(dict.fromkeys(islice(problems, MAX_PROBLEMS)))
@@ -53,6 +54,25 @@ def _fits(schema: dict[str, Any], data: Any, known: dict[int, Any]) -> bool:
         return bool(known[id(schema)].is_valid(data))
     except Exception:  # a value or pattern beyond it: the slow way decides
         return False
+
+
+@cache
+def _validator() -> Any:
+    """jsonschema's own, but for `$`: within JSON Schema that is the end, and not also before a last line break."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    return extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[Any]:
+    from jsonschema import ValidationError
+
+    if not validator.is_type(value, "string"):
+        return
+    found = re.search(pattern, value)
+    if found is None or (pattern.endswith("$") and value.endswith("\n") and found.end() < len(value)):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _problems(error: Any, base: Path) -> Iterator[Problem]:
@@ -140,7 +160,8 @@ def _bad_value(error: Any, path: Path) -> Iterator[Problem]:
         yield Problem("bad-value", f"{_name(path)} has a form that does not fit", path, hint=unit or _form(error))
     else:
         hint = unit or (f"for example {error.schema['examples'][0]}" if error.schema.get("examples") else "")
-        yield Problem("bad-value", f"{_name(path)} {rule.format(error.validator_value)}", path, hint=hint)
+        limit = error.schema.get("x-least", error.validator_value)
+        yield Problem("bad-value", f"{_name(path)} {rule.format(limit)}", path, hint=hint)
 
 
 def _alternatives(error: Any, path: Path) -> Iterator[Problem]:

@@ -76,17 +76,24 @@ def _hide_mistyped_secret(node: Node, word: str, properties: dict[str, dict[str,
 
 
 def _units(node: Node, schema: dict[str, object], path: tuple[str | int, ...]) -> Iterator[Problem]:
-    """Quantities that their pattern lets pass, but that cannot be: `150%`."""
+    """Quantities that their pattern lets pass, but that cannot be: `150%`, or less than the schema's `x-least`."""
     unit = schema.get("x-unit")
     if node.kind == "scalar":
         if isinstance(unit, str) and isinstance(node.value, str) and not node.unset:
-            try:
-                read_unit(unit, node.value)
-            except (ValueError, OverflowError):
-                yield Problem("bad-value", f"{path[-1]} has a form that does not fit", path, hint=FORMS[unit])
+            yield from _quantity(node.value, unit, schema.get("x-least"), path)
         return
     for step, child in node.children():
         yield from _units(child, step_into(schema, step), (*path, step))
+
+
+def _quantity(text: str, unit: str, least: object, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    try:
+        amount = read_unit(unit, text)
+    except (ValueError, OverflowError):
+        yield Problem("bad-value", f"{path[-1]} has a form that does not fit", path, hint=FORMS[unit])
+        return
+    if isinstance(least, str) and amount < read_unit(unit, least):
+        yield Problem("bad-value", f"{path[-1]} must be at least {least}", path, hint=FORMS[unit])
 
 
 def _stands_in(root: Node, problem: Problem) -> bool:
