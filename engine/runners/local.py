@@ -165,24 +165,35 @@ def _interrupting(run: Run, wanted: bool) -> Iterator[None]:
 
 
 def _outcome(run: Run, work: Work) -> Outcome:
-    error: EngineError | None = run.halted or work.feed.error
+    outcome = _ended(run, work, run.halted or work.feed.error)
+    if work.dry:
+        return outcome
+    try:
+        _enter(run, work, outcome.report)
+    except (Halt, Refused) as error:
+        # What was sent was sent: whoever runs it is told so, though the history is not. The first error is the cause.
+        return outcome if outcome.error is not None else _ended(run, work, error)
+    return outcome
+
+
+def _ended(run: Run, work: Work, error: EngineError | None) -> Outcome:
     if isinstance(error, Refused):
         status, code = "failed", 4
     elif isinstance(error, InvalidPipeline):
         status, code = "failed", 2
     else:
-        status = _status(run, work)
+        status = "halted" if isinstance(error, Halt) else _status(run, work)
         code = EXIT[status]
-    report = make_report(work, status, error)
-    if not work.dry:
-        keep = _kept_sources(work) if run.complete else None
-        work.state.finish(work.head.run_id, iso(work.head.started_at), status, report, keep=keep)
-    return Outcome(report, code, error, tuple(work.letters.examples))
+    return Outcome(make_report(work, status, error), code, error, tuple(work.letters.examples))
+
+
+def _enter(run: Run, work: Work, report: dict[str, Any]) -> None:
+    """Enters the run into the history; a finished one gives its checkpoint up."""
+    keep = _kept_sources(work) if run.complete else None
+    work.state.finish(work.head.run_id, report["started_at"], report["status"], report, keep=keep)
 
 
 def _status(run: Run, work: Work) -> str:
-    if run.halted is not None:
-        return "halted"
     if run.interrupted:
         return "interrupted"
     return "partial" if work.counts.dead_letters else "succeeded"

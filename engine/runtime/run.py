@@ -54,8 +54,15 @@ class Run:
         finally:
             self._transport.close()
         if self.complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        """What cannot be finished halts the run: the checkpoint stays, and the next start finishes it."""
+        try:
             self._work.finish_writers()
             self._work.finish_sources()
+        except Halt as error:
+            self._courier.halt(error)
 
     def interrupt(self) -> None:
         """Stops reading and sending; a second call does not wait either. Safe in a signal handler: it only counts."""
