@@ -18,6 +18,7 @@ class Ending:
         self._read, self._newline, self._footer, self._grows = read, newline, footer, grows
         self._most = (footer + 1) * (cap + len(newline))
         self._held, self._ended = b"", False
+        self.left = b""  # what a file that grows has of a last line without end, as far as it is known to be left
 
     def __call__(self, size: int) -> bytes:
         while not self._ended:
@@ -26,6 +27,8 @@ class Ending:
             self._ended = not data
             sure = self._final() if self._ended else self._sure()
             if sure or self._ended:
+                if self._ended and self._grows:
+                    self.left = self._held[self._held.rfind(self._newline) + 1 :]
                 given, self._held = self._held[:sure], b"" if self._ended else self._held[sure:]
                 return given
         return b""
@@ -56,3 +59,8 @@ def shortened(newline: bytes, footer: int, grows: bool, cap: int) -> Shortened:
     if not footer and not grows:
         return lambda read: read
     return lambda read: Ending(read, newline, footer, grows, cap)
+
+
+def is_cut(read: Read) -> bool:
+    """Did a `read` that is at its end hold back a line, one that is not blank, for want of its end?"""
+    return isinstance(read, Ending) and bool(read.left.strip())

@@ -143,10 +143,10 @@ class FileSource:
             for rows in reader.batches(start):
                 some = True
                 yield rows
-            if getattr(reader, "unfinished", False):
-                self._noted(
-                    Note("unfinished-row", f"{partition} ends within a quoted cell; that row is left for later")
-                )
+            unfinished = getattr(reader, "unfinished", None)
+            if unfinished is not None:
+                some = True
+                self._noted(Note("unfinished-row", _left(partition, *unfinished)))
         if not some:
             self._empty(partition)
 
@@ -230,6 +230,10 @@ class FileSource:
     def _noted(self, note: Note) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _left(name: str, line: int, how: str) -> str:
+    return f"{name}:{line} ends {how}; that row is left for the next run"
 
 
 def _seeker(place: Place, file: Any) -> Callable[[int], Read] | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from engine.plugin import InvalidPipeline, Malformed, Position, Refused, Rows
 from engine.sources.blocks import Again, Blocks, Read, chopped
-from engine.sources.endings import shortened
+from engine.sources.endings import is_cut, shortened
 from engine.sources.text import Encoding, sniffed
 
 ROWS = 200  # rows a micro-batch aims at
@@ -43,7 +43,7 @@ class LineReader(ABC):
     """
 
     columns: tuple[str, ...] | None = None
-    unfinished = False  # a file that grows ends within a row: it is left
+    unfinished: tuple[int, str] | None = None  # a file that grows ends within a row, which is left: its line, and how
 
     def __init__(self, read: Read, name: str, encoding: str, cap: int, footer: int = 0, grows: bool = False) -> None:
         head = b""
@@ -58,7 +58,8 @@ class LineReader(ABC):
                 f"{name} is {self.encoding.name}, where skip_footer and mode: append are not possible"
             )
         self._shortened = shortened(self._newline, footer, grows, cap)
-        self.blocks = Blocks(self._shortened(Again(head, read)), self._newline, cap)
+        self._rest = self._shortened(Again(head, read))
+        self.blocks = Blocks(self._rest, self._newline, cap)
         self.begin = Position()
         self.blocks.skip_to(self.encoding.mark)
         self._pass(head[: self.encoding.mark])
@@ -86,7 +87,8 @@ class LineReader(ABC):
         if start.offset <= self.begin.offset:
             return
         if seek is not None:
-            self.blocks = Blocks(self._shortened(seek(start.offset)), self._newline, self.cap, start.offset)
+            self._rest = self._shortened(seek(start.offset))
+            self.blocks = Blocks(self._rest, self._newline, self.cap, start.offset)
         elif not self.blocks.skip_to(start.offset):
             raise Refused(f"{self.name} is shorter than the {start.offset} bytes that were read before")
 
@@ -101,11 +103,13 @@ class LineReader(ABC):
             elif block:
                 parsed = self.parse(self._few(block), at)
                 if not parsed.consumed:
-                    self.unfinished = True
+                    self.unfinished = at.line, "within a quoted cell"
                     return
                 rows = self._rows(parsed, since, at)
                 size = next_size(size, len(parsed.consumed), len(parsed.rows))
             else:
+                if is_cut(self._rest):
+                    self.unfinished = at.line, "without a line end"
                 return
             at = rows.end
             if len(rows):  # blank lines alone go with the rows that follow them

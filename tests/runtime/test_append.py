@@ -69,6 +69,17 @@ def test_a_line_that_is_half_written_waits_for_its_end(world):
     assert sent(world) == ["2"]
 
 
+def test_a_line_that_waits_is_told_with_its_place_and_the_file_is_not_called_empty(world):
+    world.write("log.jsonl", lines(1) + line(2).rstrip())
+    for _ in range(2):  # the second run finds nothing but the line that waits
+        warnings = world.run().report["warnings"]
+        assert [text for text in warnings if "log.jsonl:2 ends without a line end" in text], warnings
+        assert not [text for text in warnings if "empty-file" in text or "no rows" in text]
+    world.write("log.jsonl", lines(1, 2) + "  ")
+    assert sent(world) == ["2"]
+    assert not world.run().report["warnings"]
+
+
 def test_in_full_mode_a_last_line_without_end_is_a_row(world):
     world.write("log.jsonl", lines(1, 2).rstrip())
     assert sent(world, APPEND.replace("mode: append", "mode: full")) == ["1", "2"]
@@ -84,8 +95,11 @@ def test_a_row_of_csv_that_is_half_written_waits(tmp_path):
         outcome = world.run()
         assert outcome.report["sources"]["customers"]["malformed"] == 0
         found += [m["delivered"] for m in outcome.report["mappings"].values()]
-        noted = any("unfinished-row" in text for text in outcome.report["warnings"])
+        warned = outcome.report["warnings"]
+        noted = any("unfinished-row" in text and "within a quoted cell" in text for text in warned)
         assert noted is (cut in inside), cut
+        ended = cut == 0 or whole[cut - 1] == "\n"
+        assert any("without a line end" in text for text in warned) is not (ended or cut in inside), cut
     assert sum(found) == 3
     assert [cut for cut, count in enumerate(found) if count] == [
         whole.index("2,u2"), whole.index("3,u3"), len(whole)
