@@ -9,6 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
+
+from engine.config.messages import printable, printable_json, printable_lines
 from engine.runtime.events import Progress
 
 PLAIN_EVERY = 10.0  # seconds between two plain progress lines
@@ -49,6 +52,7 @@ class LiveProgress:
 
     def progress(self, progress: Progress) -> None:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=None, padding=(0, 2, 0, 0))
         for title in ("", "records", "delivered", "rejected", "per second"):
@@ -57,12 +61,14 @@ class LiveProgress:
             rate = count.delivered / progress.seconds if progress.seconds else 0.0
             bad = count.failed + count.rejected + count.unknown
             table.add_row(
-                f"{name} → {count.to}", *(f"{n:,}" for n in (count.records, count.delivered, bad)), f"{rate:,.0f}"
+                Text(printable(f"{name} → {count.to}")),
+                *(f"{n:,}" for n in (count.records, count.delivered, bad)),
+                f"{rate:,.0f}",
             )
         self._live.update(table, refresh=True)
 
     def say(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(printable_lines(text), markup=False, highlight=False)
 
     def close(self) -> None:
         self._live.stop()
@@ -120,7 +126,7 @@ def report_text(
         lines.append(f"  --limit {limit}: where a source has more rows, the next start goes on from there.")
     if report["status"] in ("halted", "interrupted"):
         lines.append("  The position is kept: run the same command again to go on.")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def several(number: int, word: str) -> str:
@@ -174,13 +180,19 @@ def lose(stream: TextIO) -> None:
 
 
 def stderr(text: str) -> None:
-    """Prints to stderr; a stderr that is gone is no reason to die."""
+    """Prints to stderr, for people; a stderr that is gone is no reason to die."""
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
+        print(printable_lines(text), file=sys.stderr, flush=True)  # noqa: T201 - the one place that does
     except (OSError, ValueError):
         lose(sys.stderr)
 
 
 def stdout(text: str) -> None:
-    """Writes to stdout. Raises `OSError` where it takes no more: the entry point knows what that means."""
-    sys.stdout.write(text)
+    """Prints to stdout, for people. Raises `OSError` where it takes no more, which the entry point knows."""
+    sys.stdout.write(printable_lines(text))
+
+
+def json_text(value: Any, *, indent: int = 0) -> str:
+    """JSON for programs that does a terminal no harm either."""
+    encoded = msgspec.json.encode(value)
+    return printable_json((msgspec.json.format(encoded, indent=indent) if indent else encoded).decode())

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "trials": {"runners", "runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
     "commands": {"template", "trials", "explanations", "console", "runners", "runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
-    "console": {"runtime", "errors", "model"},
+    "console": {"runtime", "config.messages", "errors", "model"},
     "python": {"vendors", "runtime", "config.pipeline", "plugin", "model", "errors"},
     "runners": {"runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
     "runtime": {"config", "mapping", "registry", "plugin", "model", "errors"},

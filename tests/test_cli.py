@@ -504,6 +504,41 @@ def test_a_key_in_another_writing_is_in_no_output_and_no_file(shop):
         (shop / ".engine/dead/shop.jsonl").unlink()
 
 
+# --- no tricks on a terminal -------------------------------------------------------------------------------------
+
+TRICKS = "\x1b]0;owned\x07\x9b31m\u202e\u061c\r"
+SIGNS = set("\x1b\x07\x9b\u202e\u061c")
+
+
+def test_data_plays_no_tricks_on_a_terminal(shop):
+    name = f"c{TRICKS}\nshop: succeeded.csv"
+    text = PIPELINE.replace("path: customers.csv", f"path: {json.dumps(name)}").replace(
+        "ltv:", "e: '{{ record.ltv }}', ltv:"
+    )
+    (shop / "shop.yaml").write_text(text)
+    (shop / name).write_text(f'id,email,ltv\n1,a@example.org,"{TRICKS}"\n2,b@example.org,{TRICKS.strip()}\n')
+    runs = [["run", "shop.yaml", "--sandbox", "--fresh", "--json"], ["run", "shop.yaml", "--dry-run"]]
+    looks = [["dead", *more] for more in (["list", "shop.yaml"], ["show", "shop.yaml"], ["list", "shop.yaml", "--json"],
+                                          ["show", "shop.yaml", "--json"], ["show", "shop.yaml", ""])]  # fmt: skip
+    record = json.dumps({"id": 1, "email": "a@example.org", "ltv": TRICKS})
+    for command in (*runs, *looks, ["try", "shop.yaml", "--record", record], ["check", "shop.yaml"]):
+        done = engine(shop, *command)
+        assert done.returncode in (0, 1), done.stderr
+        assert not SIGNS & set(done.stdout + done.stderr), command
+    assert "\nshop: succeeded" not in engine(shop, *runs[0]).stderr
+    letters = [json.loads(line) for line in engine(shop, *looks[3]).stdout.splitlines()]
+    assert letters[0]["record"]["ltv"] == TRICKS.strip() or letters[0]["record"]["ltv"] == TRICKS
+
+
+def test_a_vendor_plays_no_tricks_on_a_terminal(shop):
+    fault = json.dumps({"every": 1, "status": 400, "body": json.dumps({"msg": TRICKS, "code": TRICKS})})
+    said = engine(shop, "run", "shop.yaml", "--sandbox", "--fault", fault, "--json")
+    for more in (["list"], ["show"], ["list", "--json"], ["show", "--json"]):
+        done = engine(shop, "dead", more[0], "shop.yaml", *more[1:], code=0)
+        assert "owned" in done.stdout
+        assert not SIGNS & set(done.stdout + done.stderr + said.stdout + said.stderr)
+
+
 # --- what the commands say of themselves ---------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from engine.commands.files import all_findings, parse_sets
 from engine.config.document import Document
 from engine.config.load import load
 from engine.config.pipeline import Pipeline
-from engine.console import stderr
+from engine.console import json_text, stderr, stdout
 from engine.errors import EngineError, InvalidPipeline
 from engine.model import Problem
 from engine.registry import Registry
@@ -144,7 +144,7 @@ def _line(field: Field, document: Document) -> str:
 
 def _shown(value: Any) -> str:
     try:
-        text = msgspec.json.encode(value).decode()
+        text = json_text(value)
     except (TypeError, OverflowError, UnicodeEncodeError, msgspec.MsgspecError):
         text = ascii(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]} …"
@@ -153,9 +153,9 @@ def _shown(value: Any) -> str:
 def _pretty(body: Any) -> str:
     if isinstance(body, str):
         return body
-    return msgspec.json.format(msgspec.json.encode(body), indent=2).decode() if body is not None else ""
+    return json_text(body, indent=2) if body is not None else ""
 
 
 def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    stdout(text + "\n")
     sys.stdout.flush()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from engine.commands.files import checked
 from engine.commands.sarif import sarif
 from engine.config.messages import Finding
-from engine.console import several, stderr, stdout
+from engine.console import json_text, several, stderr, stdout
 from engine.registry import Registry
 
 
@@ -28,11 +26,11 @@ def check_files(files: Sequence[Path], sets: Sequence[str], env: str | None, sty
 
 def _show(findings: Sequence[Finding], style: str) -> None:
     if style == "sarif":
-        stdout(msgspec.json.format(msgspec.json.encode(sarif(findings)), indent=2).decode() + "\n")
+        stdout(json_text(sarif(findings), indent=2) + "\n")
         return
     for finding in findings:
         if style == "json":
-            stdout(msgspec.json.encode(finding.to_json()).decode() + "\n")
+            stdout(json_text(finding.to_json()) + "\n")
         else:
             stderr(finding.render())
 

@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
-import msgspec
-
 from engine.commands.files import load_all, pipeline_of
 from engine.commands.run import transport_for
-from engine.console import several, stderr, stdout
+from engine.config.messages import printable
+from engine.console import json_text, several, stderr, stdout
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runners.local import Options
@@ -35,9 +33,9 @@ def list_letters(file: Path, every: bool, as_json: bool) -> int:
         if as_json:
             _json({"name": name, "stage": stage, "code": code, "count": count, "example": examples[group]})
         else:
-            click.echo(f"{count:>7,}  {name}  {stage}  {code}  e.g. {place(origin)}: {printable(reason)}")
+            stdout(printable(f"{count:>7,}  {name}  {stage}  {code}  e.g. {place(origin)}: {reason}") + "\n")
     if not as_json:
-        click.echo(f"{len(letters):>7,}  in all" if letters else "no dead letters")
+        stdout(f"{len(letters):>7,}  in all\n" if letters else "no dead letters\n")
     return 0
 
 
@@ -49,10 +47,10 @@ def show_letters(file: Path, letter_id: str | None, as_json: bool) -> int:
         if as_json:
             _json(letter)
         elif letter_id is not None:
-            click.echo(msgspec.json.format(msgspec.json.encode(letter), indent=2).decode())
+            stdout(json_text(letter, indent=2) + "\n")
         else:
             where = f"{letter['mapping'] or letter['source']}  {letter['code']}"
-            click.echo(f"{letter['id']}  {place(letter['origin'])}  {where}  {printable(letter['reason'])}")
+            stdout(printable(f"{letter['id']}  {place(letter['origin'])}  {where}  {letter['reason']}") + "\n")
     return 0
 
 
@@ -75,13 +73,8 @@ def place(origin: dict[str, Any]) -> str:
     return f"{origin['file']}:{origin['line']}"
 
 
-def printable(text: str) -> str:
-    """One line that cannot play tricks on a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
 def _json(value: Any) -> None:
-    stdout(msgspec.json.encode(value).decode() + "\n")
+    stdout(json_text(value) + "\n")
 
 
 def replay_letters(
@@ -110,7 +103,7 @@ def _tell_replay(name: str, found: Replay, mask: Masker, as_json: bool, dry_run:
     if as_json and not dry_run:
         said = {"pipeline": name, "letters": found.chosen, "delivered": found.delivered, "refused": found.again,
                 "left": dict(found.left), "run": outcome.report if outcome else None}  # fmt: skip
-        stdout(mask.json(msgspec.json.encode(said).decode()) + "\n")
+        stdout(mask.json(json_text(said)) + "\n")
     for reason, count in found.left.items():
         stderr(f"{name}: {several(count, 'dead letter')} left: {reason}")
     if outcome is None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 
-import msgspec
-
-from engine.console import stdout
+from engine.console import json_text, stdout
 from engine.errors import InvalidPipeline
 from engine.explanations import CHAPTERS, FRAME, Explanation, explanations
 
@@ -27,7 +25,7 @@ def explain(code: str | None, as_json: bool, page: bool) -> int:
         hint = f"; did you mean {near[0]}?" if near else "; `engine explain` lists them"
         raise InvalidPipeline(f"there is no code {code}{hint}")
     if as_json:
-        stdout(msgspec.json.encode(known[code]).decode() + "\n")
+        stdout(json_text(known[code]) + "\n")
     else:
         stdout("\n\n".join(as_text(one) for one in known[code]) + "\n")
     return 0

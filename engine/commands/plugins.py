@@ -6,11 +6,8 @@ import difflib
 import inspect
 from typing import Any
 
-import click
-import msgspec
-
 from engine.config.editors import composed_schema
-from engine.console import several, stdout
+from engine.console import json_text, several, stdout
 from engine.errors import InvalidPipeline
 from engine.registry import FILTERS, KINDS, Registry
 
@@ -86,7 +83,7 @@ def print_schema(name: str | None) -> int:
         if kind is None:
             raise InvalidPipeline(_no_such(registry, name))
         schema = registry.schema(kind, name)
-    stdout(msgspec.json.format(msgspec.json.encode(schema), indent=2).decode() + "\n")
+    stdout(json_text(schema, indent=2) + "\n")
     return 0
 
 
@@ -99,6 +96,6 @@ def _no_such(registry: Registry, name: str) -> str:
 
 def _out(value: Any, as_json: bool, text: str) -> None:
     if as_json:
-        stdout(msgspec.json.encode(value).decode() + "\n")
+        stdout(json_text(value) + "\n")
     else:
-        click.echo(text)
+        stdout(text + "\n")

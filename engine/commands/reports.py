@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from engine.console import lose, stderr
+from engine.console import json_text, lose, stderr
 from engine.errors import Halt
 from engine.runtime.masks import Masker
 
@@ -25,7 +23,7 @@ class Reports:
 
     def publish(self, report: dict[str, Any], mask: Masker) -> None:
         """A report joins those of the files before it."""
-        line = mask.json(msgspec.json.encode(report).decode()) + "\n"
+        line = mask.json(json_text(report)) + "\n"
         self._lines.append(line)
         if self._as_json:
             _print(line)

@@ -14,7 +14,7 @@ import msgspec
 from engine.commands.files import load_all
 from engine.commands.reports import Reports
 from engine.config.pipeline import Pipeline
-from engine.console import LiveProgress, PlainProgress, report_text, stderr, stdout
+from engine.console import LiveProgress, PlainProgress, json_text, report_text, stderr, stdout
 from engine.errors import EngineError, Halt, InvalidPipeline, Refused
 from engine.model import Stream, WireRequest
 from engine.registry import Registry, pretend_world
@@ -121,7 +121,7 @@ def _show(request: WireRequest, mask: Masker) -> None:
         "headers": headers,
         "body": _body(request),
     }
-    stdout(mask.json(msgspec.json.encode(shown).decode()) + "\n")
+    stdout(mask.json(json_text(shown)) + "\n")
 
 
 def _body(request: WireRequest) -> Any:

@@ -17,7 +17,7 @@ from engine.config.document import Document
 from engine.config.load import Loaded, load
 from engine.config.messages import Finding
 from engine.config.pipeline import Pipeline
-from engine.console import several, stderr, stdout
+from engine.console import json_text, several, stderr, stdout
 from engine.errors import InvalidPipeline
 from engine.model import Problem
 from engine.registry import Registry
@@ -110,7 +110,7 @@ def _tell(tested: Sequence[Tested], document: Document, as_json: bool) -> None:
         if as_json:
             found = {"file": document.name, "test": one.name, "passed": not one.wrong,
                      "differences": [finding.to_json() for finding in findings]}  # fmt: skip
-            stdout(msgspec.json.encode(found).decode() + "\n")
+            stdout(json_text(found) + "\n")
         stderr(f"{'failed' if one.wrong else 'ok    '}  {one.name}")
         for difference, finding in zip(one.wrong, findings, strict=True):
             stderr(_with_more(finding.render(), difference.message))

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 _COMPARED = 300  # names that a mistyped one is compared with
 _TAB_WIDTH = 4
 _SHOWN = 160  # columns of a source line that are shown
@@ -90,6 +90,22 @@ def _relation(finding: Finding) -> list[str]:
 def printable(text: str) -> str:
     """The text with everything that could move a cursor or reorder a line written as an escape."""
     return _UNSAFE.sub(_escape, text)
+
+
+def printable_lines(text: str) -> str:
+    """The same for a text of several lines, which stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def printable_json(text: str) -> str:
+    """JSON of the same meaning: what could play tricks on a terminal is written as JSON's own escapes."""
+    return _UNSAFE.sub(_escape_in_json, text)
+
+
+def _escape_in_json(match: re.Match[str]) -> str:
+    """Between its tokens JSON may have white space; inside strings nothing below a space stands as it is."""
+    char = match.group()
+    return char if char in "\t\n\r" else f"\\u{ord(char):04x}"
 
 
 def _escape(match: re.Match[str]) -> str:
