@@ -235,7 +235,8 @@ def _check_parameters(plan: MappingPlan, columns: tuple[str, ...] | None) -> lis
 def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
     """The sets of columns that can be known beforehand: by headers, else by the source's `declared` ones, if any."""
     try:
-        found = {source.source.columns(partition) for partition in source.source.partitions()}
+        look = getattr(source.source, "shapes", None)  # what costs little, whatever the file says
+        found = look() if look else {source.source.columns(name) for name in source.source.partitions()}
     except (EngineError, OSError):
         found = set()
     if not found - {None}:

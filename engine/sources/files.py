@@ -14,7 +14,7 @@ from engine.sources.blocks import Read
 from engine.sources.delimited import Layout, Table
 from engine.sources.jsonl import JsonLines
 from engine.sources.packed import CHOICES, unpacked
-from engine.sources.places import STDIN, Place, opened, places
+from engine.sources.places import STDIN, Place, opened, places, seen_beforehand
 from engine.sources.settings import at_least, character, delimiter_of, header_of, one_of, ragged_of, timeouts
 from engine.sources.text import checked_encoding
 from engine.sources.types import converters
@@ -119,6 +119,15 @@ class FileSource:
             self._format(place.name)
         self._places = {place.name: place for place in found}
         return list(self._places)
+
+    def shapes(self) -> set[tuple[str, ...] | None]:
+        """The sets of columns that a look of bounded cost finds; partitions are not settled by it."""
+        found = seen_beforehand(self.path, self.base)
+        self._places = {place.name: place for place in found}
+        try:
+            return {self.columns(name) for name in self._places} or {None}
+        finally:
+            self._places = None
 
     def columns(self, partition: str) -> tuple[str, ...] | None:
         """The columns of a delimited file by its header; None for JSON, and for an empty file without a header.

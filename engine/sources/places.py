@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import glob
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
@@ -18,6 +20,8 @@ from engine.plugin import EngineError, InvalidPipeline, Refused
 from engine.sources.web import LOOPBACK, Web
 
 STDIN = "-"
+MOST_SEEN, WALKED = 1_000, 20_000  # files, and entries of folders, that a mere check looks at
+DEEPEST = 64  # steps of a pattern that a mere check follows
 STORES = {
     "s3": "s3",
     "s3a": "s3",
@@ -95,6 +99,64 @@ def places(path: str, base: str) -> list[Place]:
             return [Place(path.partition("?")[0].partition("#")[0], path.partition("#")[0], "web")]
         return [Place(path, path, "remote")]
     return _local(path[len("file://") :] if scheme else path, Path(base or ".").resolve())
+
+
+def seen_beforehand(path: str, base: str, most: int = MOST_SEEN) -> list[Place]:
+    """Some of the files that a path stands for, as far as a look that costs little, and only below `base`, tells.
+
+    A file that is merely checked may be a stranger's: a pattern that starts outside of the folder is not followed, at
+    most `WALKED` entries are walked, and the first `most` files that are found are given.
+    """
+    folder = Path(base or ".").resolve()
+    written = path[len("file://") :] if scheme_of(path) == "file" else path
+    if scheme_of(path) not in (None, "file") or not glob.has_magic(written) or (folder / written).exists():
+        return places(path, base)[:most]
+    check_path(path)
+    steps = Path(written).parts
+    fixed = list(takewhile(lambda step: not glob.has_magic(step), steps))
+    start = (folder / Path(*fixed)).resolve()
+    if not start.is_relative_to(folder) or ".." in steps[len(fixed) :] or len(steps) > DEEPEST:
+        return []
+    found = islice(_matches(start, steps[len(fixed) :], [WALKED]), most)
+    inside = [file for file in found if file.resolve().is_relative_to(folder)]
+    return sorted(
+        (Place(_named(str(file), folder), str(file), "local", True) for file in inside), key=lambda place: place.name
+    )
+
+
+def _matches(folder: Path, steps: Sequence[str], left: list[int]) -> Iterator[Path]:
+    """The regular files below a folder that a pattern's steps name, as `glob` has it, until `left` is used up."""
+    step, rest = steps[0], steps[1:]
+    if step == "**" and rest:
+        yield from _matches(folder, rest, left)
+    for entry in _entries(folder, left):
+        hidden = entry.name.startswith(".")
+        try:
+            is_folder, is_file = entry.is_dir(), entry.is_file()
+        except OSError:
+            continue
+        if step == "**":
+            if is_folder and not hidden and not entry.is_symlink():
+                yield from _matches(folder / entry.name, steps, left)
+            elif is_file and not rest and not hidden:
+                yield folder / entry.name
+        elif fnmatch.fnmatch(entry.name, step) and (not hidden or step.startswith(".")):
+            if rest and is_folder:
+                yield from _matches(folder / entry.name, rest, left)
+            elif not rest and is_file:
+                yield folder / entry.name
+
+
+def _entries(folder: Path, left: list[int]) -> Iterator[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                left[0] -= 1
+                if left[0] < 0:
+                    return
+                yield entry
+    except OSError:
+        return
 
 
 def _local(path: str, base: Path) -> list[Place]:

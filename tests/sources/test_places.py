@@ -12,7 +12,7 @@ import pytest
 from engine.errors import InvalidPipeline, Refused
 from engine.model import Position
 from engine.sources.files import FileSource
-from engine.sources.places import smart_open
+from engine.sources.places import seen_beforehand, smart_open
 
 
 @pytest.fixture
@@ -134,6 +134,51 @@ def test_only_files_below_the_folder_are_looked_into_beforehand(tmp_path):
         [name] = source.partitions()
         assert source.columns(name) == (("a", "b") if known else None)
         assert [rows.columns for rows in source.read(name)] == [("a", "b")]
+
+
+def test_looking_beforehand_leaves_patterns_alone_that_start_elsewhere(folder, monkeypatch):
+    def told(*_, **__):
+        raise AssertionError("looked elsewhere")
+
+    monkeypatch.setattr("glob.glob", told)
+    monkeypatch.setattr("os.scandir", told)
+    for path in (
+        "/**",
+        "../**/*.csv",
+        f"{folder.parent}/*/*.csv",
+        "file:///**/*.csv",
+        "*/../../**",
+        "**/" * 70 + "*.csv",
+    ):
+        assert FileSource(path=path, format="csv", base=str(folder)).shapes() == {None}
+
+
+def test_looking_beforehand_finds_what_reading_finds(folder):
+    (folder / "data" / "b.csv").write_bytes(b"x,y\n1,2\n")
+    (folder / "data" / "deep" / "er").mkdir(parents=True)
+    (folder / "data" / "deep" / "er" / "d.csv").write_bytes(b"d\n1\n")
+    for path in (
+        "data/*.csv",
+        "**/*.csv",
+        "**/[ab].csv",
+        "data/**",
+        "*/?.csv",
+        "data/**/er/*.csv",
+        f"{folder}/**/*.csv",
+    ):
+        source = FileSource(path=path, format="csv", base=str(folder))
+        seen = {place.name for place in seen_beforehand(path, str(folder))}
+        assert seen == set(source.partitions()), path
+        assert source.shapes() == {source.columns(name) for name in source.partitions()}
+
+
+def test_looking_beforehand_has_an_end(folder, monkeypatch):
+    for number in range(50):
+        (folder / f"{number}.csv").write_bytes(b"a\n1\n")
+    assert len(seen_beforehand("*.csv", str(folder), 10)) == 10
+    monkeypatch.setattr("engine.sources.places.WALKED", 20)
+    assert len(seen_beforehand("**/*.csv", str(folder))) <= 20
+    assert len(FileSource(path="*.csv", base=str(folder)).partitions()) == 50
 
 
 def test_standard_input_is_read_when_it_is_read(monkeypatch):
