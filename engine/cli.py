@@ -51,11 +51,12 @@ def main() -> None:
 
 
 def _leave(code: int) -> None:
-    """Exits, and never fails. An output nobody reads does not change the exit code, one that lost data does."""
+    """Exits, and never fails. What was asked for and could not be written is no success."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except BrokenPipeError:  # a run's report, which does not count, is lost before
         lose(sys.stdout)
+        code = code or HALTED
     except (OSError, ValueError) as error:
         lose(sys.stdout)
         stderr(f"engine: cannot write to stdout: {getattr(error, 'strerror', None) or error}")
