@@ -11,6 +11,7 @@ from random import Random
 from benchmarks.measure import ROOT, in_turn, run, vendor
 
 PEER = ROOT / ".clients" / "iterable" / "bin" / "python"
+LEFT_OUT = "peer left out: run `make clients`"
 PEER_JOB = str(ROOT / "benchmarks" / "peers" / "iterable_data_import_job.py")
 COLUMNS = "id,email,first_name,last_name,plan,ltv,orders,vip,city,signed_up"
 
@@ -64,7 +65,8 @@ def customers(path: Path, rows: int) -> None:
         for n in range(rows):
             file.write(
                 f"c{n},User.{n}@Shop.example,Ada{n % 977},Lovelace{n % 613},{('free', 'plus', 'pro')[n % 3]},"
-                f"{chance.randrange(10**6) / 100},{n % 40},{'true' if n % 4 else 'false'},City {n % 199},2024-0{1 + n % 9}-17\n"
+                f"{chance.randrange(10**6) / 100},{n % 40},{'true' if n % 4 else 'false'},City {n % 199},"
+                f"2024-0{1 + n % 9}-17\n"
             )
 
 
@@ -86,7 +88,8 @@ def users_in_bulk(folder: Path, rows: int, rounds: int) -> Iterator[str]:
         ours = (ENGINE, place, env)
         if not PEER.exists():
             cost = in_turn(rounds, ours)[0]
-            yield f"users, bulk, {rows:,} rows: engine {rows / cost.cpu:,.0f} records per CPU second ({cost.peak:.0f} MB); peer left out: run `make clients`"
+            mine = f"engine {rows / cost.cpu:,.0f} records per CPU second ({cost.peak:.0f} MB)"
+            yield f"users, bulk, {rows:,} rows: {mine}; {LEFT_OUT}"
             return
         mine, theirs = in_turn(rounds, ours, ([str(PEER), PEER_JOB, "users", "customers.csv"], place, env))
     yield (
@@ -101,7 +104,7 @@ def purchases_at_latency(folder: Path, rows: int, few: int, latency: float) -> I
         env = {"ITERABLE_URL": url, "ITERABLE_API_KEY": "bench-key-0123"}
         mine = rows / run(ENGINE, place, **env).wall
         if not PEER.exists():
-            yield f"purchases at {latency * 1000:.0f} ms: engine {mine:,.0f} a second; peer left out: run `make clients`"
+            yield f"purchases at {latency * 1000:.0f} ms: engine {mine:,.0f} a second; {LEFT_OUT}"
             return
         theirs = few / run([str(PEER), PEER_JOB, "purchases", "customers.csv"], little, **env).wall
     yield (
