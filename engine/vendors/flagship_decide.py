@@ -84,7 +84,7 @@ class Decide(Vendor):
         self.bucketing = mode == "bucketing"
         self._file = BucketingFile(self.endpoints, rules)
         self._polling = polling_interval
-        self._memory = memory(env_id, visitor_cache)
+        self._memory = memory(env_id, visitor_cache, by_group=rules == "server")
         self._context_event, self._lists = context_event, rules == "server"
         self._defaults, self._type_mismatch = dict(defaults or {}), type_mismatch
         self._activate, self._once = tuple(activate), once

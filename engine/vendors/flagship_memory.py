@@ -28,10 +28,10 @@ class VisitorCache(Protocol):
 
 
 class Memory:
-    """A visitor cache in conversations; `cache` None: the engine's state."""
+    """A visitor cache in conversations; `cache` None: the engine's state. `by_group`: as the server remembers."""
 
-    def __init__(self, env_id: str, cache: VisitorCache | None = None) -> None:
-        self._prefix, self._cache = f"flagship/visitor/{env_id}/", cache
+    def __init__(self, env_id: str, cache: VisitorCache | None = None, *, by_group: bool = False) -> None:
+        self._prefix, self._cache, self._by_group = f"flagship/visitor/{env_id}/", cache, by_group
         self._read: dict[str, bytes | None] = {}  # entries of visitors who are being decided for, as they are kept
 
     def lookup(self, visitor_id: str, *, save_follows: bool = True) -> Question:
@@ -48,7 +48,7 @@ class Memory:
 
     def save(self, visitor_id: str, decision: Decision) -> Question:
         """Keeps what the visitor was given, if that is not what is there already."""
-        entry = write_entry(visitor_id, decision.va_ids)
+        entry = write_entry(visitor_id, decision.va_ids, decision.by_group if self._by_group else None)
         if self._cache is not None:
             self._cache.save(visitor_id, entry)
             return
@@ -95,7 +95,7 @@ class FileCache:
             pass  # half a line of a run that was cut off
 
 
-def memory(env_id: str, setting: Any) -> Memory | None:
+def memory(env_id: str, setting: Any, *, by_group: bool = False) -> Memory | None:
     """The cache that `visitor_cache` names: `off`, `state`, `{file: path}`, or `{plugin: name, …its settings}`.
 
     Raises `InvalidPipeline` where it names none, or the file's folder does not exist.
@@ -103,13 +103,13 @@ def memory(env_id: str, setting: Any) -> Memory | None:
     if setting in (None, "off"):
         return None
     if setting == "state":
-        return Memory(env_id)
+        return Memory(env_id, by_group=by_group)
     if isinstance(setting, Mapping) and set(setting) == {"file"}:
         if not Path(setting["file"]).parent.is_dir():
             raise InvalidPipeline(f"visitor_cache: the folder of {setting['file']} does not exist")
-        return Memory(env_id, FileCache(setting["file"]))
+        return Memory(env_id, FileCache(setting["file"]), by_group=by_group)
     if isinstance(setting, Mapping) and "plugin" in setting:
-        return Memory(env_id, _plugin(**setting))
+        return Memory(env_id, _plugin(**setting), by_group=by_group)
     raise InvalidPipeline("visitor_cache is off, state, {file: path} or {plugin: name}")
 
 

@@ -130,6 +130,24 @@ def test_assignments_survive_changed_allocations_across_runs(tmp_path: Path, cac
         assert len(lines) == 80 and '{"version":1,"data":{"vId":"c0","vaIds":[' in lines[0]
 
 
+@pytest.mark.parametrize("cache", ["state", "{file: visitors.jsonl}"])
+def test_by_the_servers_rules_a_deleted_variation_that_is_remembered_gives_nothing(
+    tmp_path: Path, cache: str
+) -> None:
+    everybody = {"bucketRanges": [{"r": [0, 100]}]}
+    both = file({**campaign("c", group("g", variation("v1", 50, n=1), variation("v2", 50, n=2))), **everybody})
+    one = file({**campaign("c", group("g", variation("v2", 100, n=2))), **everybody})
+    shop = Shop(tmp_path, flags(lookup=f"visitor_cache: {cache}\n    rules: server"))
+    shop.flagship.publish("env", both, "Thu, 01 Jan 2026 00:00:00 GMT")
+    shop.write("customers.csv", customers(40))
+    shop.run()
+    before = [row["flags"].get("n") for row in shop.out()]
+    assert set(before) == {1, 2}
+    shop.flagship.publish("env", one, "Fri, 02 Jan 2026 00:00:00 GMT")
+    shop.run()
+    assert [row["flags"].get("n") for row in shop.out()] == [None if n == 1 else 2 for n in before]
+
+
 def test_a_half_written_line_of_the_visitors_file_is_passed_over(tmp_path: Path) -> None:
     shop = Shop(tmp_path, flags(lookup="visitor_cache: {file: visitors.jsonl}"))
     shop.write("visitors.jsonl", '{"version":1,"data":{"vId":"c0","vaIds":["button-red"]}}\n7\n{"version":1,"da')
