@@ -143,6 +143,16 @@ def again(code: str, reason: str) -> Verdict:
 # --- actions ---------------------------------------------------------------------------------------------
 
 
+def _marking(mark: str, kind: Callable[..., Any], facts: dict[str, Any]) -> Callable[[Any], Any]:
+    """A decorator that leaves on a method, under `mark`, what the engine knows of it."""
+
+    def decorate(method: Any) -> Any:
+        setattr(method, mark, kind(method.__name__, method, (method.__doc__ or "").strip(), **facts))
+        return method
+
+    return decorate
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """What the engine knows of a method under `@action`. Sizes in bytes of the encoded request, rates per second."""
@@ -165,13 +175,7 @@ class Action:
 
 def action(**facts: Any) -> Callable[[Callable[..., Conversation]], Callable[..., Conversation]]:
     """Marks a vendor's method as something a mapping may be sent `to`; `facts` are the fields of `Action`."""
-
-    def mark(method: Callable[..., Conversation]) -> Callable[..., Conversation]:
-        doc = (method.__doc__ or "").strip()
-        method.__action__ = Action(method.__name__, method, doc, **facts)  # type: ignore[attr-defined]
-        return method
-
-    return mark
+    return _marking("__action__", Action, facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +197,7 @@ def lookup(**facts: Any) -> Callable[[Callable[..., Question]], Callable[..., Qu
 
     The method takes the parameters of `with:` as keyword arguments and returns what mappings see.
     """
-
-    def mark(method: Callable[..., Question]) -> Callable[..., Question]:
-        doc = (method.__doc__ or "").strip()
-        method.__lookup__ = Lookup(method.__name__, method, doc, **facts)  # type: ignore[attr-defined]
-        return method
-
-    return mark
+    return _marking("__lookup__", Lookup, facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +215,7 @@ def reader(**facts: Any) -> Callable[[Callable[..., Reading]], Callable[..., Rea
     The method yields requests and `Download`s, and gives its records as `Table`s and `Records`. All is fetched before
     the first record is read; what was fetched stays until the run is finished, so that a resume reads the same.
     """
-
-    def mark(method: Callable[..., Reading]) -> Callable[..., Reading]:
-        doc = (method.__doc__ or "").strip()
-        method.__reader__ = Reader(method.__name__, method, doc, **facts)  # type: ignore[attr-defined]
-        return method
-
-    return mark
+    return _marking("__reader__", Reader, facts)
 
 
 @dataclass(frozen=True, slots=True)
