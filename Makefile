@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint crash bench bench-flagship bench-lumidatum clients clients-long clean
+.PHONY: run test lint crash bench bench-setup bench-flagship bench-lumidatum clients clients-long clean
 
 # The quickstart's file holds rows that the vendor must refuse, so the run ends with 1: finished, some were refused.
 # Anything else but 0 and 1 is a failure.
@@ -68,6 +68,14 @@ editors: .clients/editors/.installed
 
 .clients/editors/.installed: tests/clients/editors.txt
 	npm install --prefix .clients/editors --no-fund --no-audit --silent $$(cat $<)
+	@touch $@
+
+# Peers that benchmarks compare us with, each in an environment of its own: benchmarks/peers/NAME.txt says what goes into it.
+bench-setup: $(patsubst benchmarks/peers/%.txt,.bench/%/.installed,$(wildcard benchmarks/peers/*.txt))
+
+.bench/%/.installed: benchmarks/peers/%.txt
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 clean:
