@@ -52,8 +52,9 @@ class Registry:
     def installed(cls) -> Registry:
         """The built-ins and every entry point of `engine.sources`, `.sinks`, `.lookups` and `.filters`."""
         found = {kind: dict(BUILTIN.get(kind, {})) for kind in (*KINDS, FILTERS)}
+        points = entry_points()  # once for all groups: every installed package is looked at each time
         for kind in found:
-            for point in entry_points(group=f"engine.{kind}"):
+            for point in points.select(group=f"engine.{kind}"):
                 found[kind].setdefault(point.name, point.value)
         return cls(found)
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Protocol
 
 from engine.plugin import InvalidPipeline, Note, Position, Refused, Rows
+from engine.sources.addresses import Web
 from engine.sources.arrays import JsonArray
 from engine.sources.blocks import Read
 from engine.sources.delimited import Layout, Table
@@ -18,7 +19,6 @@ from engine.sources.places import STDIN, Place, opened, places, seen_beforehand
 from engine.sources.settings import at_least, character, delimiter_of, header_of, one_of, ragged_of, timeouts
 from engine.sources.text import checked_encoding
 from engine.sources.types import converters
-from engine.sources.web import Web
 
 FORMATS = {"csv": ",", "tsv": "\t", "jsonl": "", "json": ""}
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from engine.plugin import EngineError, InvalidPipeline, Refused
-from engine.sources.web import LOOPBACK, Web
+from engine.sources.addresses import LOOPBACK, Web
 
 STDIN = "-"
 MOST_SEEN, WALKED = 1_000, 20_000  # files, and entries of folders, that a mere check looks at

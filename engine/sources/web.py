@@ -6,10 +6,8 @@ neither, or the server ignores ranges, all is read again and what was read befor
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -17,54 +15,16 @@ import requests
 import urllib3
 
 from engine.plugin import Note, Refused
+from engine.sources.addresses import LOOPBACK, Version, Web
 
 REDIRECTS = 5
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # worth another try
 LONGEST_WAIT = 8.0  # seconds between two tries
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
 class Again(Exception):
     """No answer that can be read; the same may be asked once more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """What tells one state of a file from another, as far as the server says."""
-
-    etag: str = ""
-    modified: str = ""
-    size: int | None = None
-
-    @property
-    def condition(self) -> dict[str, str]:
-        """Headers under which a range is given from this state only; empty where there are none."""
-        if self.etag and not self.etag.startswith("W/"):
-            return {"If-Match": self.etag}
-        return {"If-Unmodified-Since": self.modified} if self.modified else {}
-
-    def differs(self, other: Version) -> bool:
-        """Do both say something, and not the same?"""
-        pairs = ((self.etag, other.etag), (self.modified, other.modified), (self.size, other.size))
-        return any(mine not in ("", None) and theirs not in ("", None) and mine != theirs for mine, theirs in pairs)
-
-
-@dataclass(slots=True)
-class Web:
-    """How to fetch, and what was seen of each address during this run. Times are in seconds."""
-
-    connect: float = 10.0
-    read: float = 60.0
-    retries: int = 5  # tries in a row that bring nothing new
-    require_length: bool = False
-    note: Callable[[Note], None] = lambda note: None
-    sleep: Callable[[float], None] = time.sleep
-    seen: dict[str, Version] = field(default_factory=dict)
-
-    def open(self, url: str, name: str) -> WebFile:
-        """The file at an address; `name` is for messages, which never show the query."""
-        return WebFile(url, name, self)
 
 
 class WebFile:

@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from engine.errors import InvalidPipeline, Refused
+from engine.sources.addresses import Version
 from engine.sources.files import FileSource
-from engine.sources.web import Version
 
 TEXT = b"a,b\n" + b"".join(b"%d,v\n" % n for n in range(40_000))
 CUT = len(TEXT) // 3
