@@ -14,6 +14,7 @@ EngineError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -22,7 +23,14 @@ class EngineError(Exception):
 
 
 class InvalidPipeline(EngineError):
-    """The file, the command line or a setting is wrong; nothing was sent."""
+    """The file, the command line or a setting is wrong; nothing was sent.
+
+    `findings` are all that is known to be wrong, where a whole file was looked at.
+    """
+
+    def __init__(self, message: str = "", *, findings: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.findings = list(findings)
 
 
 class Halt(EngineError):

@@ -14,9 +14,7 @@ from engine.config.pipeline import Pipeline
 from engine.console import stderr
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
-from engine.runtime.plan import build
-
-DUMMY_RUN = {"id": "0000000000000000", "started_at": "2000-01-01T00:00:00.000Z"}
+from engine.runners.findings import all_findings as all_findings
 
 
 def checked(
@@ -27,15 +25,6 @@ def checked(
         file, registry, sets=parse_sets(sets), env=env, environ=os.environ, sandbox=sandbox, sending=sending
     )
     return loaded, all_findings(loaded, registry)
-
-
-def all_findings(loaded: Loaded, registry: Registry) -> list[Finding]:
-    """Everything that is known to be wrong with a file, in its order: its shape, its expressions, its settings."""
-    findings = list(loaded.findings)
-    if loaded.draft is not None and loaded.document is not None:
-        _, problems = build(loaded.draft.pipeline, registry, DUMMY_RUN, broken=loaded.draft.broken)
-        findings += [loaded.document.place(problem) for problem in loaded.draft.news(problems)]
-    return sorted(findings, key=lambda f: (f.file, f.line, f.column))
 
 
 def load_all(

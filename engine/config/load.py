@@ -15,7 +15,7 @@ from engine.config.draft import Draft, drafted
 from engine.config.judge import judge
 from engine.config.messages import Finding
 from engine.config.nodes import Node
-from engine.config.overlay import apply_connections, apply_environment, apply_sets
+from engine.config.overlay import AsItIs, apply_connections, apply_environment, apply_sets
 from engine.config.pipeline import Pipeline
 from engine.config.reader import MAX_BYTES, read_text
 from engine.config.resolve import Resolver, Surroundings
@@ -40,7 +40,7 @@ def load(
     registry: Catalog,
     *,
     environ: Mapping[str, str],
-    sets: Mapping[str, str] | None = None,
+    sets: Mapping[str, str | AsItIs] | None = None,
     env: str | None = None,
     sandbox: bool = False,
     sending: bool = True,
@@ -65,7 +65,7 @@ def parse(
     registry: Catalog,
     *,
     environ: Mapping[str, str],
-    sets: Mapping[str, str] | None = None,
+    sets: Mapping[str, str | AsItIs] | None = None,
     env: str | None = None,
     sandbox: bool = False,
     sending: bool = True,
@@ -100,7 +100,7 @@ def parse(
 
 
 def _prepare(
-    root: Node, registry: Catalog, around: Surroundings, sets: Mapping[str, str], env: str | None
+    root: Node, registry: Catalog, around: Surroundings, sets: Mapping[str, str | AsItIs], env: str | None
 ) -> tuple[Node, list[Problem], Shapes]:
     """The tree with everything laid over it and every variable replaced."""
     shapes = Shapes(registry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine.config.messages import did_you_mean
 from engine.config.nodes import Entry, Node
@@ -58,7 +58,13 @@ def _same_type(below: Node, above: Node) -> bool:
     return one is not None and other is not None and one.text == other.text
 
 
-def apply_sets(root: Node, sets: Mapping[str, str]) -> tuple[Node, list[Problem]]:
+class AsItIs(NamedTuple):
+    """A value for `sets` that is not read as a YAML scalar: it has its type already."""
+
+    value: str | int | float | bool | None
+
+
+def apply_sets(root: Node, sets: Mapping[str, str | AsItIs]) -> tuple[Node, list[Problem]]:
     """The file with `--set name=value` in place of its `vars`."""
     if not sets:
         return root, []
@@ -66,11 +72,11 @@ def apply_sets(root: Node, sets: Mapping[str, str]) -> tuple[Node, list[Problem]
     current = entry.value.entries if entry else {}
     problems = [_unknown_var(name, current) for name in sets if name not in current]
     entries = dict(current)
-    for name, text in sets.items():
+    for name, given in sets.items():
         if name in current:
             old = current[name].value
-            value = Node("scalar", old.start, old.end, "'", value=read_set(text))
-            entries[name] = Entry(value, current[name].key)
+            value = given.value if isinstance(given, AsItIs) else read_set(given)
+            entries[name] = Entry(Node("scalar", old.start, old.end, "'", value=value), current[name].key)
     if entry is None or entry.value.kind != "map":
         return root, problems
     changed = Entry(entry.value.with_entries(entries), entry.key)

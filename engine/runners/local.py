@@ -43,6 +43,7 @@ class Options:
     chance: Random = field(default_factory=Random)
     observer: Observer = field(default_factory=Silent)
     signals: bool = False  # SIGINT and SIGTERM interrupt the run
+    own_process: bool = True  # nothing else lives in it: the garbage collector may be told to look less often
     prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
     aside: str = ""  # a run beside the pipeline's own, with a checkpoint under the pipeline's name and this
 
@@ -101,7 +102,8 @@ def _run(
     if options.prepare is not None:
         options.prepare(work)
     run = Run(work, options.observer)
-    _spare_the_collector()
+    if options.own_process:
+        _spare_the_collector()
     try:
         with _interrupting(run, options.signals):
             run.run()

@@ -50,7 +50,7 @@ class Packer:
             element = 0 if result.elements is None else result.elements[number]
             row = rows.row(record)
             try:
-                fit, body = _encoded(plan.action, payload)
+                fit, body = encoded(plan.action, payload)
                 key = result.keys[number] if result.keys is not None else _key(plan, source, rows, record, fit)
                 items.append(Item(body, key, ticket, row, element))
             except REFUSALS as error:
@@ -81,7 +81,7 @@ def _quickly(plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, 
     return [Item(body, key, ticket, row) for body, key, row in zip(bodies, keys, result.sources, strict=True)]
 
 
-def _encoded(action: SinkAction, payload: Any) -> tuple[Any, bytes]:
+def encoded(action: SinkAction, payload: Any) -> tuple[Any, bytes]:
     """The payload, mended if need be and prepared, and its bytes; raises one of `REFUSALS`."""
     if not action.check.accepts(payload):
         payload = _mended(action, payload)
