@@ -7,9 +7,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.crash.campaign import BATCH, LANES, Outcome, campaigns
+from tests.crash.campaign import campaigns
+from tests.crash.data import BATCH, LANES
+from tests.crash.judging import MUST_BE_ZERO, Outcome
 
-MUST_BE_ZERO = ("lost", "unexcused", "doubled", "misfiled", "bad_sums")
+
+def breaches(outcome: Outcome) -> int:
+    """What should not have been."""
+    facts = vars(outcome)
+    return sum(facts[name] for name in MUST_BE_ZERO) + (outcome.worst_kill > LANES * BATCH)
+
+
+def shown(outcome: Outcome) -> list[str]:
+    return [f"{value:.1f}" if isinstance(value, float) else str(value) for value in vars(outcome).values()]
 
 
 def main() -> int:
@@ -18,17 +28,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rows", type=int, default=1500)
     options = parser.parse_args()
-    bad = 0
-    names = list(vars(Outcome()))
-    print(" | ".join(["faults", *names]))
+    total = Outcome()
+    print(" | ".join(["faults", *vars(total)]))
     with tempfile.TemporaryDirectory() as folder:
         for name, outcome in campaigns(Path(folder), options.kills, options.seed, options.rows):
-            facts = vars(outcome)
-            print(
-                " | ".join([name, *(f"{facts[n]:.1f}" if n == "seconds" else str(facts[n]) for n in names)]),
-                flush=True,
-            )
-            bad += sum(facts[n] for n in MUST_BE_ZERO) + (outcome.worst_kill > LANES * BATCH)
+            print(" | ".join([name, *shown(outcome)]), flush=True)
+            total.add(outcome)
+    print(" | ".join(["together", *shown(total)]))
+    bad = breaches(total)
     print("all as promised" if not bad else f"{bad} breaches (seed {options.seed})")
     return 1 if bad else 0
 
