@@ -22,8 +22,16 @@ class Cost:
     peak: float  # MB
 
 
-def run(command: Sequence[str], cwd: Path, **environ: str) -> Cost:
-    """One run; an exit code other than 0 is an error of the benchmark."""
+class Failed(SystemExit):
+    """A program ended in another way than it should; `last` is the last line that it wrote."""
+
+    def __init__(self, command: Sequence[str], code: int, said: str) -> None:
+        super().__init__(f"{' '.join(command)} ended with {code}:\n{said[-2000:]}")
+        self.last = f"ended with {code}: {([line for line in said.splitlines() if line.strip()] or [''])[-1][:200]}"
+
+
+def run(command: Sequence[str], cwd: Path, ends: Sequence[int] = (0,), **environ: str) -> Cost:
+    """One run; an exit code that is none of `ends` is an error of the benchmark."""
     # An environment that keeps bytecode from being written would charge every start with compiling.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.monotonic()
@@ -34,10 +42,8 @@ def run(command: Sequence[str], cwd: Path, **environ: str) -> Cost:
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.monotonic() - began
-    if process.returncode != 0:
-        raise SystemExit(
-            f"{' '.join(command)} ended with {process.returncode}:\n{(cwd / 'output.txt').read_text()[-2000:]}"
-        )
+    if process.returncode not in ends:
+        raise Failed(command, process.returncode, (cwd / "output.txt").read_text("utf-8", "replace"))
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / scale)
 
@@ -55,10 +61,11 @@ def in_turn(rounds: int, *jobs: Sequence[object]) -> list[Cost]:
 
 
 @contextmanager
-def vendor(latency: float) -> Iterator[str]:
-    """The loopback vendor in a process of its own; its base address."""
+def vendor(latency: float, record: Path | None = None, tls: bool = False) -> Iterator[str]:
+    """The loopback vendor in a process of its own; its base address. `record`: a file for what it is sent."""
+    more = [*(["--record", str(record)] if record else []), *(["--tls"] if tls else [])]
     server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.server", str(latency)],
+        [sys.executable, "-m", "benchmarks.server", str(latency), *more],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
     )  # fmt: skip
     assert server.stdin and server.stdout

@@ -1,0 +1,91 @@
+"""Who takes part: the engine in its forms, and peers, each in an environment of its own (`make bench-setup`)."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.measure import ROOT
+
+PEERS = ROOT / "benchmarks" / "peers"
+PIPELINES = ROOT / "benchmarks" / "pipelines"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a contender is told: `target` is a file to write or the address of a vendor."""
+
+    job: str
+    source: Path
+    target: str
+    rows: int
+    in_flight: int = 1
+
+
+@dataclass(frozen=True)
+class Contender:
+    """`missing` says why it cannot run here, or nothing; `command` gives what is run and its environment."""
+
+    name: str
+    command: Callable[[Task], tuple[list[str], dict[str, str]]]
+    missing: Callable[[], str | None] = lambda: None
+    ends: tuple[int, ...] = (0,)
+    ours: bool = False
+    follows: bool = True  # its output must be what the others' is
+
+
+def engine(name: str = "ours", pipeline: str | None = None, *, ends: tuple[int, ...] = (0,), follows: bool = True,
+           missing: Callable[[], str | None] = lambda: None, **environ: str) -> Contender:  # fmt: skip
+    """The engine as users start it, over a pipeline of `benchmarks/pipelines` (by default the job's own)."""
+
+    def command(task: Task) -> tuple[list[str], dict[str, str]]:
+        file = PIPELINES / f"{pipeline or task.job}.yaml"
+        told = {
+            "INPUT": str(task.source), "OUTPUT": task.target, "ITERABLE_URL": task.target, "PYTHONPATH": str(ROOT),
+            "ITERABLE_API_KEY": "bench-key-0123", "IN_FLIGHT": str(task.in_flight), **environ,
+        }  # fmt: skip
+        return [sys.executable, "-m", "engine", "run", "--no-progress", "--fresh", "--state", ".state", str(file)], told
+
+    return Contender(name, command, missing, ends, ours=True, follows=follows)
+
+
+def peer(name: str, script: str | None = None, *more: str, room: str | None = None, **environ: str) -> Contender:
+    """`peers/SCRIPT_job.py JOB INPUT TARGET` with the Python of `.bench/ROOM`."""
+    python = ROOT / ".bench" / (room or name) / "bin" / "python"
+
+    def command(task: Task) -> tuple[list[str], dict[str, str]]:
+        file = str(PEERS / f"{script or name}_job.py")
+        told = {"PYTHONPATH": "", "IN_FLIGHT": str(task.in_flight), **environ}
+        return [str(python), file, *more, task.job, str(task.source), task.target], told
+
+    stamp = ROOT / ".bench" / (room or name) / ".installed"
+    return Contender(name, command, lambda: None if stamp.exists() else "not installed: make bench-setup")
+
+
+def program(name: str, binary: str, arguments: Callable[[Task], list[str]]) -> Contender:
+    """A program of the machine, where it is installed; what it prints is its output."""
+
+    def command(task: Task) -> tuple[list[str], dict[str, str]]:
+        line = [shutil.which(binary) or binary, *arguments(task)]
+        return ["sh", "-c", 'exec "$0" "$@" > out.jsonl', *line], {}
+
+    return Contender(name, command, lambda: None if shutil.which(binary) else f"no {binary} on this machine")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job: its data and sizes (usual, `--all`, `--short`), and who takes part. `latency` in seconds: over a vendor."""
+
+    name: str
+    title: str
+    data: Callable[[int], Path]
+    rows: tuple[int, int, int]
+    contenders: tuple[Contender, ...]
+    work: str = ""  # what peers and pipelines know it as
+    latency: float | None = None
+    in_flight: int = 1
+    tls: bool = False
+    options: Mapping[str, str] = field(default_factory=dict)
