@@ -12,7 +12,7 @@ PACKAGE = ROOT / "engine"
 MAY_IMPORT = {
     "cli": {"commands", "console", "errors"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": {"python", "errors"},  # where they are asked for, never before
     "trials": {"runners", "runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
     "commands": {
         "template",
@@ -29,7 +29,7 @@ MAY_IMPORT = {
         "errors",
     },
     "console": {"runtime", "config.messages", "errors", "model"},
-    "python": {"vendors", "runtime", "config.pipeline", "plugin", "model", "errors"},
+    "python": {"vendors", "runners", "runtime", "config", "registry", "plugin", "model", "errors"},
     "runners": {"runtime", "config", "mapping", "registry", "plugin", "model", "errors"},
     "runtime": {"config", "mapping", "registry", "plugin", "model", "errors"},
     "config": {"model", "errors"},

@@ -14,11 +14,11 @@ import msgspec
 from engine.commands.files import load_all
 from engine.commands.reports import Reports
 from engine.config.pipeline import Pipeline
-from engine.console import LiveProgress, PlainProgress, json_text, report_text, stderr, stdout
+from engine.console import LiveProgress, PlainProgress, report_text, stderr, stdout
 from engine.errors import EngineError, Halt, InvalidPipeline, Refused
-from engine.model import Stream, WireRequest
 from engine.registry import Registry, pretend_world
 from engine.runners.local import Options, run_pipeline
+from engine.runners.requests import shown
 from engine.runtime.clock import Clock
 from engine.runtime.masks import Masker
 from engine.runtime.transport import Dry, Pretend, Transport
@@ -90,7 +90,7 @@ def transport_for(
     """None: over the network."""
     if dry:
         mask = Masker(secrets)
-        return lambda _, clock: Dry(lambda request: _show(request, mask))
+        return lambda _, clock: Dry(lambda request: stdout(shown(request, mask) + "\n"))
     if sandbox:
         return lambda _, clock: Pretend(pretend_world(clock, parse_faults(faults)).handle, clock)
     if faults:
@@ -110,27 +110,3 @@ def parse_faults(faults: Sequence[str]) -> list[Any]:
             raise InvalidPipeline("--fault is nested too deeply: write one JSON object, or a list of them") from None
         parsed += value if isinstance(value, list) else [value]
     return parsed
-
-
-def _show(request: WireRequest, mask: Masker) -> None:
-    """One JSON request a line, secrets masked."""
-    headers = {name: str(value) for name, value in request.headers.items()}
-    shown = {
-        "method": request.method,
-        "url": request.url,
-        "headers": headers,
-        "body": _body(request),
-    }
-    stdout(mask.json(json_text(shown)) + "\n")
-
-
-def _body(request: WireRequest) -> Any:
-    """A body as JSON; JSON Lines and other text as text, a file by its place and size."""
-    body = request.body
-    if isinstance(body, Stream):
-        return {"file": body.path, "size": body.size}
-    try:
-        msgspec.json.decode(body or b"null")
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return body.decode("utf-8", "replace")
-    return msgspec.Raw(body or b"null")
