@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from engine.plugin import InvalidPipeline, Note, Position, Refused, Rows
 from engine.sources.addresses import Web
 from engine.sources.arrays import JsonArray
 from engine.sources.blocks import Read
+from engine.sources.cuts import BLOCK, Until, certainty, record_ends
 from engine.sources.delimited import Layout, Table
 from engine.sources.jsonl import JsonLines
+from engine.sources.lines import LineReader
 from engine.sources.packed import CHOICES, unpacked
 from engine.sources.places import STDIN, Place, opened, places, seen_beforehand
 from engine.sources.settings import at_least, character, delimiter_of, header_of, one_of, ragged_of, timeouts
@@ -24,6 +28,7 @@ FORMATS = {"csv": ",", "tsv": "\t", "jsonl": "", "json": ""}
 SUFFIXES = {"csv": "csv", "tsv": "tsv", "tab": "tsv", "jsonl": "jsonl", "ndjson": "jsonl", "json": "json"}
 PACKED_SUFFIXES = (".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd")
 ON_EMPTY = ("ok", "warn", "fail")
+PLAIN = re.compile(r"utf-8|ascii|us-ascii|latin-?1|iso-?8859-\d+|cp125\d")  # a byte of a line end is nothing else
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +146,15 @@ class FileSource:
         with self._reader(partition) as (reader, _):
             return reader.columns
 
-    def read(self, partition: str, start: Position | None = None) -> Iterator[Rows]:
-        """Micro-batches of some 200 rows from `start` on; positions count unpacked bytes."""
+    def read(self, partition: str, start: Position | None = None, end: int | None = None) -> Iterator[Rows]:
+        """Micro-batches of some 200 rows from `start` on; positions count unpacked bytes.
+
+        `end`: an offset that `ends` gave, behind which nothing is read.
+        """
         if start is not None and start.offset and self._place(partition).kind == "stdin":
             raise Refused("standard input cannot be resumed; run with --fresh and feed it from its beginning")
-        some = start is not None and start.row > 0
-        with self._reader(partition) as (reader, seek):
+        some = end is not None or (start is not None and start.offset > 0)
+        with self._reader(partition, end) as (reader, seek):
             if start is not None:
                 reader.resume(start, seek)
             for rows in reader.batches(start):
@@ -170,6 +178,39 @@ class FileSource:
                 check = zlib.crc32(data, check)
                 left -= len(data)
         return check if left == 0 else None
+
+    # --- shares of it ------------------------------------------------------------------------------------------
+
+    def size(self, partition: str) -> int | None:
+        """How many bytes a file has on this machine's disks; None where it lies elsewhere.
+
+        Raises `InvalidPipeline` where several processes cannot read the source.
+        """
+        place = self._place(partition)
+        if place.kind == "stdin":
+            raise InvalidPipeline("standard input can be read by one process only; write it to a file first")
+        if self.grows:
+            raise InvalidPipeline(
+                "mode: append keeps one position in each file, which several processes cannot share"
+            )
+        return Path(place.target).stat().st_size if place.kind == "local" else None
+
+    def ends(self, partition: str, apart: int) -> Iterator[Position]:
+        """Offsets at which `read` may end and begin, some `apart` bytes from one another; rows are not counted.
+
+        Nothing where the file cannot be cut. Only what is certain to lie between two records is named.
+        """
+        with self._reader(partition) as (reader, seek):
+            if seek is None or not isinstance(reader, LineReader) or not self._may_be_cut(reader):
+                return
+            certain, quote = _certainty(reader)
+            block = max(1, min(apart, BLOCK, self.max_line))  # so no record in it is longer than a line may be
+            yield from record_ends(seek(reader.begin.offset), reader.begin, block, quote, certain)
+
+    def _may_be_cut(self, reader: LineReader) -> bool:
+        layout = self.layout
+        plain = reader.newline == "\n" and bool(PLAIN.fullmatch(reader.encoding.name))
+        return plain and not (layout.escape or layout.comment or layout.skip_footer or self.grows)
 
     # --- how a file is opened ----------------------------------------------------------------------------------
 
@@ -199,13 +240,16 @@ class FileSource:
         return format
 
     @contextmanager
-    def _reader(self, partition: str) -> Iterator[tuple[Reader, Callable[[int], Read] | None]]:
+    def _reader(
+        self, partition: str, end: int | None = None
+    ) -> Iterator[tuple[Reader, Callable[[int], Read] | None]]:
         """A reader at the first row, and how to seek where that is possible."""
         place = self._place(partition)
         if place.kind == "stdin" and self._stdin is not None:
             yield self._stdin, None
             return
-        with opened(place, self.web) as file:
+        with opened(place, self.web) as whole:
+            file: Any = whole if end is None else Until(whole, end)
             read, packed = unpacked(
                 file.read if place.kind != "stdin" else _at_once(file), self.compression, partition
             )
@@ -239,6 +283,16 @@ class FileSource:
     def _noted(self, note: Note) -> None:
         if note not in self.notes:
             self.notes.append(note)
+
+
+def _certainty(reader: LineReader) -> tuple[Callable[[bytes], bool], bytes]:
+    """What is certain of blocks of this file, and its quote, if it has one."""
+    if not isinstance(reader, Table):
+        return certainty(b"", b"", doubled=True), b""
+    dialect, encoded = reader.dialect, reader.encoding.encoded
+    delimiter = dialect.delimiter or dialect.csv["delimiter"]
+    quote = encoded(dialect.csv["quotechar"]) if dialect.csv["quotechar"] else b""
+    return certainty(encoded(delimiter), quote, doubled=dialect.double_quote), quote
 
 
 def _left(name: str, line: int, how: str) -> str:
