@@ -23,7 +23,7 @@ MILLER = program("miller", "mlr", _miller)
 JOBS = {
     job.name: job
     for job in (
-        Job("j1", "500k CSV rows to nested JSON lines", data.people, (100_000, 500_000, 500),
+        Job("j1", "CSV rows to nested JSON lines", data.people, (100_000, 500_000, 500),
             (OURS, FLOOR, DUCKDB, POLARS, MILLER)),
         Job("j1-start", "the same with few rows, start-up included", data.people, (50_000, 50_000, 500),
             (OURS, FLOOR, DUCKDB, POLARS, JINJA), work="j1"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,18 +34,14 @@ def run(command: Sequence[str], cwd: Path, ends: Sequence[int] = (0,), **environ
     """One run; an exit code that is none of `ends` is an error of the benchmark."""
     # An environment that keeps bytecode from being written would charge every start with compiling.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    began = time.monotonic()
-    with (cwd / "output.txt").open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=cwd, stdout=output, stderr=output, env={**inherited, "PYTHONPATH": str(ROOT), **environ}
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall = time.monotonic() - began
-    if process.returncode not in ends:
-        raise Failed(command, process.returncode, (cwd / "output.txt").read_text("utf-8", "replace"))
+    environ = {**inherited, "PYTHONPATH": str(ROOT), **environ}
+    launch = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "launch.py"), str(cwd / "output.txt"), *command]
+    done = subprocess.run(launch, cwd=cwd, env=environ, stdout=subprocess.PIPE, text=True, check=True)
+    code, cpu, wall, peak = json.loads(done.stdout)
+    if code not in ends:
+        raise Failed(command, code, (cwd / "output.txt").read_text("utf-8", "replace"))
     scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / scale)
+    return Cost(cpu, wall, peak / scale)
 
 
 def in_turn(rounds: int, *jobs: Sequence[object]) -> list[Cost]:
