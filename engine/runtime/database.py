@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -127,6 +128,8 @@ def _create(path: Path) -> None:
     with _alone(path):
         if path.exists():
             return  # another process made it meanwhile
+        for left in path.parent.glob(f"{path.name}.new-*"):  # by one that was killed here
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=f"{path.name}.new-", dir=path.parent) as folder:
             new = Path(folder) / path.name
             os.close(os.open(new, os.O_RDWR | os.O_CREAT | NOFOLLOW, 0o600))

@@ -15,7 +15,8 @@ from tests.crash.judging import MUST_BE_ZERO, Outcome
 def breaches(outcome: Outcome) -> int:
     """What should not have been."""
     facts = vars(outcome)
-    return sum(facts[name] for name in MUST_BE_ZERO) + (outcome.worst_kill > LANES * BATCH)
+    doubled = max(0, outcome.doubled_plain - outcome.repeated)  # without ids what is sent again is there twice
+    return sum(facts[name] for name in MUST_BE_ZERO) + doubled + (outcome.worst_kill > LANES * BATCH)
 
 
 def shown(outcome: Outcome) -> list[str]:

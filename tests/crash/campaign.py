@@ -22,7 +22,7 @@ from engine.runtime.clock import SystemClock
 from engine.sandbox.server import serve
 from tests.crash.data import KEY, Data, pipeline
 from tests.crash.deadly import Deadly, kill
-from tests.crash.judging import End, Outcome, judge
+from tests.crash.judging import End, Outcome, finished, judge
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Campaign:
         judge(self.outcome, self.data, home, vendor, report, world.log, ends, ids=self.kind.ids)
 
     def _one_life(self, home: Path, world: Deadly, url: str, deadly: bool) -> dict[str, Any] | None:
-        """Starts the command; kills it at a moment of its life. The report, if it lived to write one."""
+        """Starts the command; kills it at a moment of its life. The report, if it came so far."""
         self.outcome.lives += 1
         report = home / "report.json"
         world.victim = None
@@ -107,7 +107,7 @@ class Campaign:
             process.wait()
         if process.returncode == -signal.SIGKILL:
             self.outcome.kills += 1
-            return None
+            return finished(home)
         assert process.returncode in (0, 1), errors.decode()
         found: dict[str, Any] = json.loads(report.read_text())
         return found

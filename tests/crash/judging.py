@@ -9,10 +9,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.runtime.deadletters import read_letters
+from engine.runtime.state import State
 from tests.crash.data import Data
 from tests.crash.deadly import Sent
 
 READ_WITHIN = 0.5  # seconds; a thread of a busy machine may be kept from an answer for a while
+
+
+def finished(home: Path, before: int = 0) -> dict[str, Any] | None:
+    """The report of a run that is over although its process was killed: the next start is another run.
+
+    `before` runs were over before.
+    """
+    for name in ("crash", "crash#replay"):
+        state = State(home / ".engine", name, looking=True)
+        try:
+            if not state.path.exists() or state.load()[0] is not None:
+                return None
+            reports = state.history()
+        finally:
+            state.close()
+        before -= len(reports)
+        if before < 0:
+            return reports[0]
+    return None
 
 
 class End(NamedTuple):
@@ -55,12 +75,12 @@ def judge(
 ) -> None:  # fmt: skip
     """Adds what became of one finished run to the outcome. `vendor` is what the vendor has."""
     in_doubt = _judge_letters(outcome, data, home)
-    _judge_people(outcome, data, vendor["users"])
+    _judge_people(outcome, data, vendor["users"], in_doubt)
     events = Counter((one["dataFields"]["of"], one["dataFields"]["at"]) for one in vendor["events"])
     orders = Counter(one["dataFields"]["of"] for one in vendor["purchases"])
     missing = (data.visits - events).total() + (data.orders - orders).total()
-    outcome.lost += max(0, missing - in_doubt)
-    outcome.unknown += in_doubt
+    outcome.lost += max(0, missing - len(in_doubt))
+    outcome.unknown += len(in_doubt)
     twice = (events - data.visits).total() + (orders - data.orders).total()
     outcome.doubled += twice if ids else 0
     outcome.doubled_plain += 0 if ids else twice
@@ -68,19 +88,21 @@ def judge(
     judge_repeats(outcome, log, ends)
 
 
-def _judge_people(outcome: Outcome, data: Data, people: list[dict[str, Any]]) -> None:
+def _judge_people(outcome: Outcome, data: Data, people: list[dict[str, Any]], in_doubt: list[str]) -> None:
+    """One whom only an event would have made known may be in doubt with it."""
     have = {person["email"]: (person.get("dataFields") or {}).get("n") for person in people}
-    outcome.lost += len(data.users - have.keys())
+    outcome.lost += len(data.users - have.keys() - (set(in_doubt) - data.last.keys()))
     outcome.stale += sum(have[email] != n for email, n in data.last.items() if email in have)
 
 
-def _judge_letters(outcome: Outcome, data: Data, home: Path) -> int:
-    """How many letters say that a payload's fate is unknown."""
+def _judge_letters(outcome: Outcome, data: Data, home: Path) -> list[str]:
+    """Whose payloads' fate is unknown, a letter says."""
     letters = list(read_letters(home / ".engine" / "dead" / "crash.jsonl"))
     found = {(x["mapping"] or x["source"], x["origin"]["line"]) for x in letters if x["code"] != "in-doubt"}
-    in_doubt = {x["id"]: (x["mapping"], x["origin"]["line"]) for x in letters if x["code"] == "in-doubt"}
-    outcome.misfiled += len(found ^ (data.refused - set(in_doubt.values()) | found & data.refused))
-    return len(in_doubt)
+    in_doubt = [x for x in letters if x["code"] == "in-doubt"]
+    excused = {(x["mapping"], x["origin"]["line"]) for x in in_doubt}
+    outcome.misfiled += len(found - data.refused) + len(data.refused - found - excused)
+    return [x["record"]["email"] for x in in_doubt]
 
 
 def _judge_sums(outcome: Outcome, data: Data, report: dict[str, Any], *, ids: bool) -> None:

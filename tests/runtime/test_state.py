@@ -290,3 +290,13 @@ def test_a_kill_frees_the_lock(tmp_path):
     assert done.returncode == -9
     with State(tmp_path / "state", "shop").lock({}):
         pass
+
+
+def test_what_a_kill_left_of_a_database_that_was_never_whole_goes(tmp_path):
+    left = tmp_path / "state.db.new-abc"
+    left.mkdir()
+    (left / "state.db").write_bytes(b"half of it")
+    state = State(tmp_path, "shop")
+    state.remember("space", "key", b"value")
+    state.close()
+    assert not left.exists() and (tmp_path / "state.db").exists()
