@@ -20,11 +20,12 @@ from engine.runtime.clock import Clock, SystemClock, iso
 from engine.runtime.events import Observer, Silent
 from engine.runtime.ledger import SavedTrack
 from engine.runtime.masks import Masker
+from engine.runtime.network import over_the_network
 from engine.runtime.plan import Plan, build
 from engine.runtime.run import Run
 from engine.runtime.sinks import VendorSink
 from engine.runtime.state import Head, State, moved_aside
-from engine.runtime.transport import Threads, Transport
+from engine.runtime.transport import Transport
 from engine.runtime.work import Work, fits
 
 EXIT = {"succeeded": 0, "partial": 1, "halted": 3, "interrupted": 130}
@@ -134,8 +135,8 @@ def _plan(pipeline: Pipeline, registry: Registry, run: dict[str, Any]) -> Plan:
 
 def _transport(plan: Plan, options: Options) -> Transport:
     lanes = sum(len(s.lanes.lanes) for s in plan.sinks.values() if isinstance(s, VendorSink))
-    make = options.transport or Threads
-    return make(max(1, min(lanes, 128)), options.clock)
+    make = options.transport or over_the_network
+    return make(max(1, lanes), options.clock)
 
 
 def _spare_the_collector() -> None:

@@ -8,20 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from engine.errors import Halt, NoAnswer, Unreadable
+from engine.errors import Halt, NoAnswer
 from engine.model import Response, Stream, WireRequest
+from engine.runtime.answers import ANSWER_CAP, too_long
 from engine.runtime.landing import asking, land
-from engine.runtime.wire import revealed
+from engine.runtime.wire import host, revealed
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
-ANSWER_CAP = 16 * 1024 * 1024  # bytes; what is longer is not read
 PIECE = 1024 * 1024  # bytes of a download at once
 
 
@@ -44,15 +43,15 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
                 return Response(answer.status_code, headers)
             return Response(answer.status_code, headers, _body(answer, deadline))
         except requests.exceptions.SSLError as error:
-            raise Halt(f"TLS to {_host(request.url)} failed", where=_host(request.url), code="tls") from error
+            raise Halt(f"TLS to {host(request.url)} failed", where=host(request.url), code="tls") from error
         except requests.exceptions.ConnectTimeout as error:
-            raise NoAnswer(f"{_host(request.url)} did not accept a connection") from error
+            raise NoAnswer(f"{host(request.url)} did not accept a connection") from error
         except requests.exceptions.ConnectionError as error:
             raise _lost(request, error) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
             raise NoAnswer(f"no answer within {timeout:g} s", ambiguous=True) from error
         except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, ValueError) as error:
-            raise Halt("the address or a header cannot be sent", where=_host(request.url), code="request") from error
+            raise Halt("the address or a header cannot be sent", where=host(request.url), code="request") from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise NoAnswer(f"the connection broke: {type(error).__name__}", ambiguous=True) from error
 
@@ -86,7 +85,7 @@ def _body(answer: requests.Response, deadline: float) -> bytes:
         size += len(chunk)
         if size > ANSWER_CAP:
             answer.raw.close()
-            raise Unreadable(f"an answer of more than {ANSWER_CAP} bytes")
+            raise too_long()
     return b"".join(chunks)
 
 
@@ -110,12 +109,7 @@ def _lost(request: WireRequest, error: requests.exceptions.ConnectionError) -> N
     """A connection that was never made certainly carried nothing; any other may have."""
     reason = error.args[0] if error.args else None
     cause = getattr(reason, "reason", reason)
-    host = _host(request.url)
+    at = host(request.url)
     if isinstance(cause, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
-        return NoAnswer(f"cannot connect to {host}")
-    return NoAnswer(f"the connection to {host} was lost", ambiguous=True)
-
-
-def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+        return NoAnswer(f"cannot connect to {at}")
+    return NoAnswer(f"the connection to {at} was lost", ambiguous=True)

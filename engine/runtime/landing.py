@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from engine.errors import Halt, NoAnswer
@@ -30,17 +30,44 @@ def land(landing: Landing, status: int, headers: Mapping[str, str], chunks: Iter
 
     `NoAnswer` where the body ends before its announced length: what came stays for the next attempt.
     """
-    start, whole = _place(landing, status, headers)
-    _remember(landing, headers)
-    size = start
-    with told(landing.path), _opened(landing, start) as file:
+    with closing(Arrival(landing, status, headers)) as arrival:
         for chunk in chunks:
-            _write(file, chunk)
-            size += len(chunk)
-        os.fsync(file)
-    if whole is not None and size != whole:
-        raise NoAnswer(f"the download ended after {size} of {whole} bytes", ambiguous=True)
-    return size
+            arrival.write(chunk)
+        return arrival.whole()
+
+
+class Arrival:
+    """A body that is coming in, piece by piece; the whole `land` for who is handed the pieces.
+
+    To be closed; what is there by then stays for the next attempt.
+    """
+
+    def __init__(self, landing: Landing, status: int, headers: Mapping[str, str]) -> None:
+        self._path = landing.path
+        self._size, self._announced = _place(landing, status, headers)
+        _remember(landing, headers)
+        with told(self._path):
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, self._size, os.SEEK_SET)
+
+    def write(self, data: bytes) -> None:
+        self._size += len(data)
+        view = memoryview(data)
+        with told(self._path):
+            while view:
+                view = view[os.write(self._file, view) :]
+
+    def whole(self) -> int:
+        """The body has come to its end: the file's size, once it is on disk; `NoAnswer` where it ended too early."""
+        with told(self._path):
+            os.fsync(self._file)
+        if self._announced is not None and self._size != self._announced:
+            raise NoAnswer(f"the download ended after {self._size} of {self._announced} bytes", ambiguous=True)
+        return self._size
+
+    def close(self) -> None:
+        os.close(self._file)
 
 
 def forget(landing: Landing) -> None:
@@ -93,23 +120,6 @@ def _remember(landing: Landing, headers: Mapping[str, str]) -> None:
 
 def _private(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-
-
-@contextmanager
-def _opened(landing: Landing, start: int) -> Iterator[int]:
-    file = os.open(landing.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        os.ftruncate(file, start)
-        os.lseek(file, start, os.SEEK_SET)
-        yield file
-    finally:
-        os.close(file)
-
-
-def _write(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]
 
 
 @contextmanager

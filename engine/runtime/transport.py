@@ -1,7 +1,8 @@
 """Everything that waits: `start` sends a request off, `wait` gives the answers that have come in.
 
-`Threads` sends over `requests` at the level of its adapters; `Pretend` asks a function in this process; `Dry` only
-writes down what would be sent. One loop drives them all, so a run over `Pretend` repeats exactly.
+`Threads` sends over `requests` at the level of its adapters, `Curl` (in `curl`) over libcurl; `Pretend` asks a
+function in this process; `Dry` only writes down what would be sent. One loop drives them all, so a run over `Pretend`
+repeats exactly.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from engine.errors import EngineError, Halt, NoAnswer
+from engine.errors import EngineError, NoAnswer
 from engine.model import Response, WireRequest
 from engine.runtime.clock import Clock
 from engine.runtime.landing import asking, land
+from engine.runtime.wire import defect
 
 Answer = Response | EngineError  # an error is `NoAnswer` (send again) or `Halt` (nothing will work)
 Completion = tuple[int, Answer]
@@ -25,7 +27,10 @@ Completion = tuple[int, Answer]
 
 class Transport(Protocol):
     def start(self, request: WireRequest, token: int, timeout: float) -> None:
-        """Sends a request off; its answer will carry `token`. `timeout` is in seconds, for the whole exchange."""
+        """Sends a request off; its answer will carry `token`. `timeout` is in seconds, for the whole exchange.
+
+        What is wrong with the request is an answer, too.
+        """
         ...
 
     def wait(self, until: float | None) -> list[Completion]:
@@ -130,8 +135,13 @@ class Threads:
 
     def start(self, request: WireRequest, token: int, timeout: float) -> None:
         self._deadlines[token] = self._clock.now() + timeout
-        if self._threads < min(self._size, len(self._deadlines)):
-            self._spawn()
+        try:
+            if self._threads < min(self._size, len(self._deadlines)):
+                self._spawn()
+        except Exception as error:
+            if not self._threads:  # nobody is there to send it
+                self._done.put((token, error if isinstance(error, EngineError) else defect(error)))
+                return
         self._work.put((request, token, timeout))
 
     def _spawn(self) -> None:
@@ -139,8 +149,8 @@ class Threads:
             from engine.runtime.http import exchange  # late: requests is dear to import
 
             self._exchange = exchange()
-        self._threads += 1
         threading.Thread(target=self._serve, daemon=True, name="engine-transport").start()
+        self._threads += 1
 
     def _serve(self) -> None:
         assert self._exchange is not None
@@ -152,7 +162,7 @@ class Threads:
             except EngineError as error:
                 answer = error
             except Exception as error:
-                answer = Halt(f"the request could not be made: {type(error).__name__}", code="request")
+                answer = defect(error)
             self._done.put((token, answer))
 
     def wait(self, until: float | None) -> list[Completion]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from engine.errors import Halt
 from engine.model import Payloads, Request, Secret, Stream, WireRequest
 from engine.plugin import Vendor, origin
 
@@ -35,6 +36,20 @@ def wire(vendor: Vendor, request: Request) -> WireRequest:
 def revealed(headers: Any) -> dict[str, str]:
     """Header values as they go over the wire: only a transport calls this."""
     return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
+
+
+def host(url: str) -> str:
+    """Whom an address leads to, as messages name it."""
+    try:
+        parts = urlsplit(url)
+        return f"{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
+    except ValueError:  # no address at all
+        return ""
+
+
+def defect(error: Exception) -> Halt:
+    """An error that nobody expected of a request. Its text is not shown: it may hold a key."""
+    return Halt(f"the request could not be made: {type(error).__name__}", code="request")
 
 
 def _splice(value: Any) -> Any:

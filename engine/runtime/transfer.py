@@ -1,0 +1,259 @@
+"""One request on a handle of libcurl, and what its end means: the same as `http` says of `requests`.
+
+libcurl sends a request again by itself, unasked and uncounted, when a connection that it kept turns out to be dead.
+Whether the vendor had taken it by then nobody knows, so here a request is let out once. What failed before it was let
+out has certainly not arrived.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import pycurl
+
+from engine.errors import EngineError, Halt, NoAnswer
+from engine.model import Response, Secret, Stream, WireRequest
+from engine.runtime.answers import ANSWER_CAP, head_of, too_long, unpacked
+from engine.runtime.landing import Arrival, asking
+from engine.runtime.wire import defect, host, revealed
+
+if not hasattr(pycurl, "PREREQFUNCTION"):
+    raise ImportError("pycurl 7.45.7 or newer over libcurl 7.80 or newer")
+
+CONNECT_TIMEOUT = 10.0  # seconds
+SILENCE = 60  # seconds without a byte
+PIECE = 512 * 1024  # bytes of a download or an upload at once
+
+PLAIN = re.compile(
+    r"https?://[A-Za-z0-9.\-:\[\]]+(?:[/?](?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?", re.ASCII
+)
+NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+UNSENDABLE = re.compile(r"[\r\n\0]")
+NOT_OURS = ("Expect", "Accept", "Content-Type", "User-Agent")  # what libcurl adds of itself
+
+IMPOSSIBLE = {pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_BAD_FUNCTION_ARGUMENT}
+TLS = {
+    pycurl.E_SSL_CONNECT_ERROR, pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CERTPROBLEM, pycurl.E_SSL_CIPHER,
+    pycurl.E_SSL_CACERT_BADFILE, pycurl.E_SSL_CRL_BADFILE, pycurl.E_SSL_ISSUER_ERROR, pycurl.E_SSL_INVALIDCERTSTATUS,
+}  # fmt: skip
+
+
+class Kind(NamedTuple):
+    """Requests of one kind share a handle: it is set up once, and only the rest changes."""
+
+    method: str
+    body: str  # "bytes", "stream" or "none"
+    into: bool
+
+
+def kind_of(request: WireRequest) -> Kind:
+    if isinstance(request.body, Stream):
+        body = "stream"
+    elif request.body or request.method in ("POST", "PUT", "PATCH"):
+        body = "bytes"
+    else:
+        body = "none"
+    return Kind(request.method, body, request.into is not None)
+
+
+class Transfer:
+    """A handle and what it is doing. `lines` makes header lines; the same headers must give the same object."""
+
+    def __init__(self, kind: Kind, ca_file: str, lines: Callable[[tuple[Any, ...]], list[bytes]]) -> None:
+        self.kind, self.easy = kind, pycurl.Curl()
+        self.token = -1
+        self._lines = lines
+        self._set: dict[int, Any] = {}  # what the handle was told last
+        self._begun = False  # may something have gone out?
+        self._error: EngineError | None = None  # ours, for which libcurl was told to stop
+        self._source: Iterator[bytes] = iter(())
+        self._rest = memoryview(b"")
+        self._head: list[bytes] = []
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._arrival: Arrival | None = None
+        self._set_up(ca_file)
+
+    # --- before -----------------------------------------------------------------------------------------
+
+    def _set_up(self, ca_file: str) -> None:
+        tell, kind = self.easy.setopt, self.kind
+        tell(pycurl.NOSIGNAL, 1)
+        tell(pycurl.PROXY, "")  # none, whatever the environment says
+        tell(pycurl.CAINFO, ca_file)
+        tell(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        tell(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
+        tell(pycurl.PIPEWAIT, 1)  # better many requests over one connection of HTTP/2 than many connections
+        tell(pycurl.PATH_AS_IS, 1)
+        tell(pycurl.LOW_SPEED_LIMIT, 1)
+        tell(pycurl.LOW_SPEED_TIME, SILENCE)
+        tell(pycurl.PREREQFUNCTION, self._let_out)
+        tell(pycurl.HEADERFUNCTION, self._head.append)
+        tell(pycurl.WRITEFUNCTION, self._land if kind.into else self._collect)
+        if kind.into:
+            tell(pycurl.BUFFERSIZE, PIECE)
+        if kind.body == "stream":
+            tell(pycurl.UPLOAD, 1)
+            tell(pycurl.UPLOAD_BUFFERSIZE, PIECE)
+            tell(pycurl.READFUNCTION, self._give)
+        elif kind.body == "bytes":
+            tell(pycurl.POST, 1)
+        elif kind.method == "HEAD":
+            tell(pycurl.NOBODY, 1)
+        if kind.method != {"stream": "PUT", "bytes": "POST"}.get(kind.body, "GET") and kind.method != "HEAD":
+            tell(pycurl.CUSTOMREQUEST, kind.method)
+
+    def begin(self, request: WireRequest, token: int, timeout: float) -> None:
+        """Makes the handle ready; `Halt` where the request cannot be sent as it is."""
+        self.token, self._request, self._timeout = token, request, timeout
+        headers = request.headers
+        if request.into is not None:
+            headers = {**headers, **asking(request.into)}
+        try:
+            self._tell(pycurl.HTTPHEADER, self._lines(tuple(headers.items())))
+            self._tell(pycurl.URL, request.url, sendable)
+            self._tell(pycurl.TIMEOUT_MS, max(1, round(timeout * 1000)))
+            self._tell(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(CONNECT_TIMEOUT, timeout) * 1000)))
+            if isinstance(request.body, Stream):
+                self.easy.setopt(pycurl.INFILESIZE_LARGE, len(request.body))
+                self._source, self._rest = request.body.chunks(), memoryview(b"")
+            elif self.kind.body == "bytes":
+                self.easy.setopt(pycurl.POSTFIELDS, request.body)
+        except (ValueError, TypeError, pycurl.error) as error:
+            raise self._impossible() from error
+        except Exception as error:
+            raise defect(error) from error
+
+    def _tell(self, option: int, value: Any, made: Callable[[Any], Any] | None = None) -> None:
+        """Sets what is not so already."""
+        if self._set.get(option) is not value and self._set.get(option) != value:
+            self.easy.setopt(option, made(value) if made is not None else value)
+            self._set[option] = value
+
+    # --- while it lasts: called by libcurl ----------------------------------------------------------------
+
+    def _let_out(self, *_: object) -> int:
+        """Once. Asked a second time, libcurl means to send again what may have arrived."""
+        again, self._begun = self._begun, True
+        return pycurl.PREREQFUNC_ABORT if again else pycurl.PREREQFUNC_OK
+
+    def _collect(self, data: bytes) -> int | None:
+        self._size += len(data)
+        if self._size > ANSWER_CAP:
+            self._error = too_long()
+            return -1
+        self._pieces.append(data)
+        return None
+
+    def _land(self, data: bytes) -> int | None:
+        """Pieces of a file that is wanted; of any other answer, of its body."""
+        try:
+            if self._arrival is None and not self._pieces:
+                self._open_arrival()
+            if self._arrival is None:
+                return self._collect(data)
+            self._arrival.write(data)
+        except Exception as error:
+            self._error = error if isinstance(error, EngineError) else defect(error)
+            return -1
+        return None
+
+    def _open_arrival(self) -> None:
+        status, headers = head_of(self._head)
+        if self._request.into is not None and status in (200, 206):
+            self._arrival = Arrival(self._request.into, status, headers)
+
+    def _give(self, size: int) -> bytes | int:
+        """The next piece of the body, as libcurl has room for it."""
+        try:
+            if not self._rest:
+                self._rest = memoryview(next(self._source, b""))
+        except Exception as error:
+            self._error = error if isinstance(error, EngineError) else defect(error)
+            return pycurl.READFUNC_ABORT
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(piece)
+
+    # --- after ----------------------------------------------------------------------------------------------
+
+    def end(self, failure: int | None) -> Response | EngineError:
+        """What came of it. `failure` is libcurl's code; None where the answer came in whole."""
+        try:
+            if self._error is not None:
+                return self._error
+            return self._answer() if failure is None else self._judged(failure)
+        except Exception as error:
+            return error if isinstance(error, EngineError) else defect(error)
+        finally:
+            self._forget()
+
+    def _answer(self) -> Response:
+        status, headers = head_of(self._head)
+        if self.kind.into and not self._pieces:
+            if self._arrival is None:
+                self._open_arrival()
+            if self._arrival is not None:
+                self._arrival.whole()
+                return Response(status, headers)
+        return Response(status, headers, unpacked(headers, b"".join(self._pieces)))
+
+    def _judged(self, failure: int) -> EngineError:
+        at = host(self._request.url)
+        late = failure == pycurl.E_OPERATION_TIMEDOUT
+        if self._begun:
+            if late and not self._head:
+                return NoAnswer(f"no answer within {self._timeout:g} s", ambiguous=True)
+            if late:
+                return NoAnswer("no whole answer within the time limit", ambiguous=True)
+            return NoAnswer(f"the connection to {at} was lost", ambiguous=True)
+        if failure in IMPOSSIBLE:
+            return self._impossible()
+        if failure in TLS and self.easy.getinfo(pycurl.OS_ERRNO) not in (errno.ECONNRESET, errno.EPIPE):
+            return Halt(f"TLS to {at} failed", where=at, code="tls")
+        return NoAnswer(f"{at} did not accept a connection" if late else f"cannot connect to {at}")
+
+    def _impossible(self) -> Halt:
+        return Halt("the address or a header cannot be sent", where=host(self._request.url), code="request")
+
+    def _forget(self) -> None:
+        """Ready for the next request."""
+        if self._arrival is not None:
+            self._arrival.close()
+        self._arrival = self._error = None
+        self._begun, self._size = False, 0
+        self._source, self._rest = iter(()), memoryview(b"")
+        self._head.clear()
+        self._pieces.clear()
+
+    def close(self) -> None:
+        self._forget()
+        self.easy.close()
+
+
+def header_lines(headers: tuple[tuple[str, str | Secret], ...]) -> list[bytes]:
+    """Headers as lines. `ValueError` for what would be more than one line, or is not Latin-1; it shows no value."""
+    given = {name.lower(): _line(name, value) for name, value in revealed(dict(headers)).items()}
+    return [*given.values(), *(f"{name}:".encode() for name in NOT_OURS if name.lower() not in given)]
+
+
+def _line(name: str, value: str) -> bytes:
+    if not NAME.fullmatch(name) or UNSENDABLE.search(value):
+        raise ValueError("a header that cannot be sent")
+    return (f"{name}: {value}" if value.strip() else f"{name};").encode("latin-1")
+
+
+def sendable(url: str) -> str:
+    """The address in letters that may go over the wire. `ValueError` where it names a user."""
+    if PLAIN.fullmatch(url):
+        return url
+    parts = urlsplit(url)
+    if parts.username is not None or parts.hostname is None:
+        raise ValueError("an address with a user, or without a host")
+    place = parts.netloc.encode("ascii" if parts.netloc.isascii() else "idna").decode()
+    rest = parts.path + (f"?{parts.query}" if parts.query else "")
+    escaped = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="-._~:/?@!$&'()*+,;=%")
+    return f"{parts.scheme}://{place}{escaped}"
