@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint crash bench bench-setup bench-flagship bench-lumidatum clients clients-long clean
+.PHONY: run test lint crash fuzz bench bench-setup bench-flagship bench-lumidatum clients clients-long clean
 
 # The quickstart's file holds rows that the vendor must refuse, so the run ends with 1: finished, some were refused.
 # Anything else but 0 and 1 is a failure.
@@ -26,6 +26,15 @@ crash: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# Bytes against every reader: the pipeline file, expressions, data files, bucketing files, vendors' answers.
+fuzz: .fuzz/.installed
+	.fuzz/env/bin/python -m tests.fuzz $(FUZZ)
+
+.fuzz/.installed: tests/fuzz/requirements.txt requirements-dev.txt pyproject.toml
+	$(PYTHON) -m venv .fuzz/env
+	.fuzz/env/bin/python $(PIP) --editable . -r requirements-dev.txt -r $<
+	@touch $@
 
 # Stamps, made last, say what is complete: a step that was cut off is done again.
 $(VENV)/.made:
@@ -79,4 +88,4 @@ bench-setup: $(patsubst benchmarks/peers/%.txt,.bench/%/.installed,$(wildcard be
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .clients .bench .engine pipelines/.engine build dist *.egg-info
+	rm -rf $(VENV) .clients .bench .fuzz .engine pipelines/.engine build dist *.egg-info
