@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.plugin import Payloads, Verdicts
@@ -19,6 +20,10 @@ class DiscardSink:
 
     def sync(self) -> Any:
         return None
+
+    def part(self, number: int, of: int) -> None: ...
+
+    def join(self, states: Sequence[Any]) -> None: ...
 
     def finish(self) -> None: ...
 

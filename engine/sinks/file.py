@@ -6,6 +6,7 @@ All files are finished together, when everything is settled: until then none sta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,10 @@ class FileSink:
         self._most = _roll(roll, self._marked)
         self._on_empty = on_empty
         folder = Path(base or ".").resolve()
-        self._shelf = Shelf(lambda name: WholeFile(name, folder, self.packing, self._new_format), max_open_files)
+        self._folder, self._most_open = folder, max_open_files
+        self._shelf = self._new_shelf()
+        self._others: list[Shelf] = []  # of the other parts, once they are joined
+        self._is_part = False
         self._parts: dict[str, int] = {}  # by marked path: the part that is written now
 
     # --- what the engine asks ----------------------------------------------------------------------------------
@@ -94,12 +98,36 @@ class FileSink:
         return {"files": self._shelf.sync(), "parts": dict(self._parts)}
 
     def finish(self) -> None:
-        """Puts every file under its final name. A second call does nothing."""
-        self._shelf.finish(keep_empty=self._on_empty == "file")
+        """Puts every file under its final name. A second call does nothing. A part waits for the others."""
+        if self._others or not self._is_part:
+            self._shelf.finish(keep_empty=self._on_empty == "file")
 
     def close(self) -> None:
         """Lets go. Unfinished part files stay for a resume; those of finished files are of no more use."""
         self._shelf.close()
+        for other in self._others if self._shelf.finished else ():
+            other.forget()
+
+    # --- as one of several processes ---------------------------------------------------------------------------
+
+    def part(self, number: int, of: int) -> None:
+        """Writes one part (1 to `of`) of the file; to be called before `open`. Raises `InvalidPipeline`."""
+        if self.template is not None or self._most is not None:
+            what = "expressions" if self.template is not None else "parts that roll over"
+            raise InvalidPipeline(f"path: {what} decide which file a payload goes to, and each file needs one writer")
+        if self.format in ("csv", "tsv") and self._table[1] is None:
+            raise InvalidPipeline(f"columns: name them, so that all who write the {self.format} write the same ones")
+        self._is_part = True
+        self._shelf = self._new_shelf(number, of)
+
+    def join(self, states: Sequence[Any]) -> None:
+        """On part 1, when it is open where it ended: takes over the other parts, whose last states these are."""
+        of = len(states) + 1
+        for number, state in enumerate(states, 2):
+            other = self._new_shelf(number, of)
+            other.open(_known(state, numbered(self._marked, 1))[0])
+            self._shelf.join(other)
+            self._others.append(other)
 
     # --- how ---------------------------------------------------------------------------------------------------
 
@@ -122,10 +150,17 @@ class FileSink:
     def _now(self, marked: str) -> str:
         return numbered(marked, self._parts.get(marked, 1))
 
-    def _new_format(self) -> Format:
+    def _new_shelf(self, number: int = 1, of: int = 1) -> Shelf:
+        mark = f".{number}of{of}" if of > 1 else ""
+        format = partial(self._new_format, first=number == 1)
+        return Shelf(lambda name: WholeFile(name, self._folder, self.packing, format, mark), self._most_open)
+
+    def _new_format(self, *, first: bool) -> Format:
         if self.format == "jsonl":
             return JsonLinesFormat()
-        return JsonArrayFormat() if self.format == "json" else TableFormat(*self._table)
+        delimiter, columns, header, guard, nested = self._table
+        table = TableFormat(delimiter, columns, header and first, guard, nested)
+        return JsonArrayFormat() if self.format == "json" else table
 
 
 def _fitting(bodies: Sequence[bytes], file: WholeFile, records: int | None, size: int | None) -> int:

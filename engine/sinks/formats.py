@@ -27,6 +27,13 @@ class Format(Protocol):
         """What stands at the end of a finished file (or is all of it, if nothing was written)."""
         ...
 
+    def joint(self, state: dict[str, Any]) -> tuple[bytes, int]:
+        """What to append before a part of the same file that another wrote, and how many of its bytes to leave out.
+
+        `state` is what its format remembers. A table's other parts have no header.
+        """
+        ...
+
 
 class JsonLinesFormat:
     """The encoded payloads as they are, each with a line feed."""
@@ -39,6 +46,9 @@ class JsonLinesFormat:
 
     def tail(self) -> bytes:
         return b""
+
+    def joint(self, state: dict[str, Any]) -> tuple[bytes, int]:
+        return b"", 0
 
 
 class JsonArrayFormat:
@@ -56,6 +66,11 @@ class JsonArrayFormat:
 
     def tail(self) -> bytes:
         return b"\n]\n" if self.state["begun"] else b"[]\n"
+
+    def joint(self, state: dict[str, Any]) -> tuple[bytes, int]:
+        first = not self.state["begun"]
+        self.state = {"begun": bool(state["begun"]) or not first}
+        return (b"", 0) if first or not state["begun"] else (b",\n", 2)
 
 
 class TableFormat:
@@ -90,6 +105,9 @@ class TableFormat:
             return b""
         self._begin()
         return self._taken()
+
+    def joint(self, state: dict[str, Any]) -> tuple[bytes, int]:
+        return self.tail(), 0
 
     def write(self, line: str) -> None:
         """Takes a line from csv's writer."""

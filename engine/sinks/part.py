@@ -86,6 +86,16 @@ class Part:
         if self._waiting >= BUFFER:
             self.flush()
 
+    def take_over(self, other: Path, start: int, end: int) -> None:
+        """Appends the bytes of another file from `start` to `end`."""
+        with telling(other), other.open("rb") as file:
+            file.seek(start)
+            while start < end and (piece := file.read(min(end - start, BUFFER))):
+                self.append(piece)
+                start += len(piece)
+        if start < end:
+            raise Refused(f"{other} is shorter than the {end} bytes that were written; start with --fresh")
+
     def flush(self) -> None:
         data = memoryview(b"".join(self._pending))
         with telling(self.path):

@@ -24,6 +24,10 @@ class Shelf:
         self._done: list[WholeFile] = []
         self._finished = False
 
+    @property
+    def finished(self) -> bool:
+        return self._finished
+
     def open(self, states: dict[str, Any]) -> None:
         """Takes up files that an earlier start began; each is looked at when it is needed."""
         self._states, self._finished = states, False
@@ -54,6 +58,17 @@ class Shelf:
         for path, file in self._open.items():
             self._states[path] = file.sync()
         return dict(self._states)
+
+    def join(self, others: Shelf) -> None:
+        """Appends to every file what another shelf wrote of it, which has been opened and let go of."""
+        for path, state in others._states.items():
+            if state is not None:
+                self.take(path).join(others._make(path), state)
+
+    def forget(self) -> None:
+        """Removes the part files."""
+        for path in self._states:
+            self._make(path).discard()
 
     def finish(self, *, keep_empty: bool) -> None:
         """Gives every file its final name; `keep_empty`: also those without a payload."""

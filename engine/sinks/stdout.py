@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, BinaryIO
 
-from engine.plugin import Halt, Payloads, Verdicts
+from engine.plugin import Halt, InvalidPipeline, Payloads, Verdicts
 
 
 class StdoutSink:
@@ -31,6 +31,9 @@ class StdoutSink:
 
     def finish(self) -> None:
         self._do("flush")
+
+    def part(self, number: int, of: int) -> None:
+        raise InvalidPipeline("standard output is one stream, which several processes cannot share; write a file")
 
     def close(self) -> None:
         """Lets go; standard output itself stays open."""

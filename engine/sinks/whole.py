@@ -21,12 +21,17 @@ from engine.sinks.remote import is_remote, upload
 
 
 class WholeFile:
-    """Writes payloads to one file. A relative `path` starts at `folder`; `new_format` begins a file's format."""
+    """Writes payloads to one file. A relative `path` starts at `folder`; `new_format` begins a file's format.
 
-    def __init__(self, path: str, folder: Path, packing: str, new_format: Callable[[], Format]) -> None:
+    `mark` tells the part files of several processes apart that write one file.
+    """
+
+    def __init__(
+        self, path: str, folder: Path, packing: str, new_format: Callable[[], Format], mark: str = ""
+    ) -> None:
         self.path, self.packing, self._new_format = path, packing, new_format
         self._final = None if is_remote(path) else folder / path
-        self._part = Part(_beside(self._final) if self._final else _spooled(folder, path))
+        self._part = Part(_marked(_beside(self._final) if self._final else _spooled(folder, path), mark))
         self._writing: Format = new_format()
         self._finished = False
         self.records = 0  # payloads that were taken
@@ -53,6 +58,15 @@ class WholeFile:
             self._part.append(data)
         self.records += len(payloads) - len(verdicts)
         return verdicts or None
+
+    def join(self, other: WholeFile, state: Any) -> None:
+        """Appends what another wrote of the same file, as its state says."""
+        length = _number(state, "length")
+        if length:
+            between, left_out = self._writing.joint(state.get("format", {}))
+            self._part.append(between)
+            self._part.take_over(other._part.path, left_out, length)
+            self.records += _number(state, "records")
 
     @property
     def length(self) -> int:
@@ -129,6 +143,10 @@ class _Into:
 
 def _beside(final: Path) -> Path:
     return final.with_name(final.name + ".part")
+
+
+def _marked(part: Path, mark: str) -> Path:
+    return part.with_name(part.name.removesuffix(".part") + mark + ".part") if mark else part
 
 
 def _spooled(folder: Path, address: str) -> Path:
