@@ -6,7 +6,7 @@ A fence's first word is its language, the words after it say what it is for:
 - `yaml +FILE`: laid over that pipeline (maps merged, all else replaced), which must still be checked clean.
 - `sh`, `sh exit=N`: run by bash in that folder; it must end with N (0).
 - `text output`: what the block before printed; times and ids of runs may differ.
-- `json NAME`: an example that `schemas/NAME.json` must accept. `python`: must compile.
+- `json NAME`: an example that `schemas/NAME.json` must accept. `python`: must compile; `python run` is run there.
 - `text`: for reading only.
 """
 
@@ -101,6 +101,9 @@ class Folder:
             assert steady(text) == steady(self.printed)
         elif language == "json":
             jsonschema.validate(json.loads(text), json.loads((ROOT / "schemas" / f"{words}.json").read_text("utf-8")))
+        elif language == "python" and words == "run":
+            self.write("example.py", text)
+            self.printed = self.bash(f'"{sys.executable}" -W error example.py')
         elif language == "python":
             ast.parse(text)
         else:
