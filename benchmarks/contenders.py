@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import ROOT
@@ -23,6 +23,11 @@ class Task:
     target: str
     rows: int
     in_flight: int = 1
+    trusted: Path | None = None  # who signed the vendor's certificate
+
+    @property
+    def ca(self) -> dict[str, str]:
+        return {"CA_FILE": str(self.trusted)} if self.trusted else {}
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def engine(name: str = "ours", pipeline: str | None = None, *, ends: tuple[int, 
         file = PIPELINES / f"{pipeline or task.job}.yaml"
         told = {
             "INPUT": str(task.source), "OUTPUT": task.target, "ITERABLE_URL": task.target, "PYTHONPATH": str(ROOT),
-            "ITERABLE_API_KEY": "bench-key-0123", "IN_FLIGHT": str(task.in_flight), **environ,
+            "ITERABLE_API_KEY": "bench-key-0123", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ,
         }  # fmt: skip
         return [sys.executable, "-m", "engine", "run", "--no-progress", "--fresh", "--state", ".state", str(file)], told
 
@@ -58,21 +63,21 @@ def peer(name: str, script: str | None = None, *more: str, room: str | None = No
 
     def command(task: Task) -> tuple[list[str], dict[str, str]]:
         file = str(PEERS / f"{script or name}_job.py")
-        told = {"PYTHONPATH": "", "IN_FLIGHT": str(task.in_flight), **environ}
+        told = {"PYTHONPATH": "", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ}
         return [str(python), file, *more, task.job, str(task.source), task.target], told
 
     stamp = ROOT / ".bench" / (room or name) / ".installed"
     return Contender(name, command, lambda: None if stamp.exists() else "not installed: make bench-setup")
 
 
-def program(name: str, binary: str, arguments: Callable[[Task], list[str]]) -> Contender:
+def program(name: str, binary: str, arguments: Callable[[Task], list[str]], *, follows: bool = True) -> Contender:
     """A program of the machine, where it is installed; what it prints is its output."""
 
     def command(task: Task) -> tuple[list[str], dict[str, str]]:
         line = [shutil.which(binary) or binary, *arguments(task)]
         return ["sh", "-c", 'exec "$0" "$@" > out.jsonl', *line], {}
 
-    return Contender(name, command, lambda: None if shutil.which(binary) else f"no {binary} on this machine")
+    return Contender(name, command, lambda: None if shutil.which(binary) else f"no {binary} on this machine", follows=follows)
 
 
 @dataclass(frozen=True)
@@ -88,4 +93,3 @@ class Job:
     latency: float | None = None
     in_flight: int = 1
     tls: bool = False
-    options: Mapping[str, str] = field(default_factory=dict)

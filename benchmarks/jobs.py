@@ -11,6 +11,9 @@ POLARS = peer("polars", POLARS_MAX_THREADS="1")
 DUCKDB = peer("duckdb")
 
 
+BODY = PEERS / "purchase.json"
+
+
 def _miller(task: Task) -> list[str]:
     kind = ["--icsv", "--ojsonl"] if task.job == "j1" else ["--ijsonl", "--ojsonl"]
     script = PEERS / f"miller_{task.job}.mlr"
@@ -18,7 +21,17 @@ def _miller(task: Task) -> list[str]:
 
 
 JINJA = peer("jinja")
+def _h2load(task: Task) -> list[str]:
+    return ["--h1", "-n", str(task.rows), "-c", str(task.in_flight), "-d", str(BODY), "-H", "content-type: application/json",
+            f"{task.target}/commerce/trackPurchase"]  # fmt: skip
+
+
 MILLER = program("miller", "mlr", _miller)
+H2LOAD = program("h2load (sends only)", "h2load", _h2load, follows=False)
+LOOPS = tuple(
+    peer(f"{client} loop", "http", client, room="http") for client in ("pycurl", "aiohttp", "urllib3", "requests")
+)
+MAPPING = engine("mapping alone", "mapping", follows=False)
 
 JOBS = {
     job.name: job
@@ -29,5 +42,15 @@ JOBS = {
             (OURS, FLOOR, DUCKDB, POLARS, JINJA), work="j1"),
         Job("j2", "nested JSON lines to JSON lines", data.orders, (50_000, 200_000, 500),
             (OURS, FLOOR, DUCKDB, POLARS, MILLER)),
+        Job("j3", "J1's objects as bulk bodies of 1,000 to a vendor", data.people, (100_000, 200_000, 3_000),
+            (OURS, FLOOR, MAPPING), latency=0.0, in_flight=4),
+        Job("j3-far", "the same, 50 ms away, 16 in flight", data.people, (100_000, 200_000, 3_000),
+            (OURS, MAPPING), work="j3", latency=0.05, in_flight=16),
+        Job("j4", "one POST of 300 bytes a row, 64 in flight", data.people, (10_000, 20_000, 300),
+            (OURS, FLOOR, H2LOAD, *LOOPS), latency=0.0, in_flight=64),
+        Job("j4-far", "the same, 20 ms away", data.people, (10_000, 10_000, 300),
+            (OURS, H2LOAD, *LOOPS), work="j4", latency=0.02, in_flight=64),
+        Job("j4-tls", "J4 over TLS", data.people, (10_000, 20_000, 300),
+            (OURS, *LOOPS), work="j4", latency=0.0, in_flight=64, tls=True),
     )
 }  # fmt: skip

@@ -57,9 +57,12 @@ def in_turn(rounds: int, *jobs: Sequence[object]) -> list[Cost]:
 
 
 @contextmanager
-def vendor(latency: float, record: Path | None = None, tls: bool = False) -> Iterator[str]:
-    """The loopback vendor in a process of its own; its base address. `record`: a file for what it is sent."""
-    more = [*(["--record", str(record)] if record else []), *(["--tls"] if tls else [])]
+def vendor(latency: float, record: Path | None = None, tls: Path | None = None) -> Iterator[str]:
+    """The loopback vendor in a process of its own; its base address.
+
+    `record`: a file for what it is sent. `tls`: it serves https, and `ca.pem` comes into that folder.
+    """
+    more = [*(["--record", str(record)] if record else []), *(["--tls", str(tls)] if tls else [])]
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.server", str(latency), *more],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,

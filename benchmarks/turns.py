@@ -37,7 +37,7 @@ def of_job(job: Job, rows: int, rounds: int, only: Sequence[str] = ()) -> Outcom
         costs: dict[str, list[Cost]] = {}
         for one in _agreeing(job, some, source, rows, folder, outcome):
             costs[one.name] = []
-        with _target(job, None) as address:
+        with _target(job, folder, None) as address:
             for _ in range(rounds):
                 for one in some:
                     if one.name in costs:
@@ -57,7 +57,7 @@ def _agreeing(
     for one in some:
         said = folder / f"{one.name}.said"
         try:
-            with _target(job, said) as address:
+            with _target(job, folder, said) as address:
                 _once(one, job, source, rows, folder, address, said)
         except Failed as error:
             if one.ours:
@@ -66,7 +66,8 @@ def _agreeing(
             continue
         if one.follows and reference is None:
             reference = said
-        elif one.follows and reference is not None:
+        elif one.follows:
+            assert reference is not None
             found = difference(reference, said)
             said.unlink()
             if found and one.ours:
@@ -78,12 +79,12 @@ def _agreeing(
 
 
 @contextmanager
-def _target(job: Job, record: Path | None) -> Iterator[str]:
+def _target(job: Job, folder: Path, record: Path | None) -> Iterator[str]:
     """The vendor's address for as long as it is needed, where the job has one."""
     if job.latency is None:
         yield ""
         return
-    with vendor(job.latency, record=record, tls=job.tls) as address:
+    with vendor(job.latency, record=record, tls=folder if job.tls else None) as address:
         yield address
 
 
@@ -93,7 +94,7 @@ def _once(
     place = folder / "place"
     place.mkdir(exist_ok=True)
     output = place / "out.jsonl"
-    task = Task(job.work or job.name, source, address or str(output), rows, job.in_flight)
+    task = Task(job.work or job.name, source, address or str(output), rows, job.in_flight, folder / "ca.pem" if job.tls else None)
     command, environ = one.command(task)
     cost = run(command, place, ends=one.ends, **environ)
     if kept is not None and not address:

@@ -103,7 +103,13 @@ def purchase(row):
         "user": {"email": row["email"].lower(), "userId": row["id"]},
         "items": [{"id": "K-1", "name": "Thing", "price": ltv, "quantity": 1, "categories": row["tags"].split(";")}],
         "total": ltv,
-        "dataFields": {"country": row["country"].upper(), "city": row["city"] or "unknown"},
+        "dataFields": {
+            "country": row["country"].upper(),
+            "city": row["city"] or "unknown",
+            "firstName": row["first_name"],
+            "lastName": row["last_name"],
+            "channel": "web",
+        },
     }
 
 
