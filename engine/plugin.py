@@ -13,7 +13,7 @@ opens a socket, sleeps, retries, counts or logs. What it returns names only the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -51,8 +51,8 @@ from engine.model import (
 )
 
 __all__ = [
-    "LATER", "Action", "Conversation", "Download", "EngineError", "Failure", "Fetched", "Halt",
-    "InvalidPipeline", "Landing", "Lookup", "Malformed", "NoAnswer", "NotNow", "Note", "Now", "Payloads",
+    "LATER", "Action", "Conversation", "Divisible", "Download", "EngineError", "Failure", "Fetched", "Halt",
+    "InvalidPipeline", "Landing", "Lookup", "Malformed", "NoAnswer", "NotNow", "Note", "Now", "Parted", "Payloads",
     "Position", "Question", "Reader", "Reading", "Recall", "RecordError", "Records", "Refused", "Remember",
     "Request", "Response", "Rows", "Secret", "Source", "Split", "Spooled", "Stream", "Table", "TurnedAway",
     "Unreadable", "Vendor", "Verdict", "WireRequest", "Writer", "action", "again", "delete", "dropped",
@@ -237,6 +237,7 @@ class Vendor:
     base_url: str
     order: ClassVar[str] = "per_key"  # the default of `delivery.order` for this vendor's sinks
     stable_ids: bool = True  # False, by a setting: the engine fills no `Action.stable_id`
+    tenant: str = ""  # what tells accounts of one address apart where `headers` do not; never written in clear
     inline: int | None = None  # payloads of an action that are sent in batches; those after them go to `upload`
 
     def headers(self) -> Mapping[str, str | Secret]:
@@ -354,4 +355,37 @@ class Router(Writer, Protocol):
 
     def write_to(self, target: Any, payloads: Payloads) -> Verdicts | None:
         """What `write` does, for payloads of records whose `template` gives `target`, which may be any JSON value."""
+        ...
+
+
+# --- what several processes may share -----------------------------------------------------------------------------
+
+
+class Divisible(Source, Protocol):
+    """A source whose partitions may be read in ranges, or by several processes at once."""
+
+    def size(self, partition: str) -> int | None:
+        """Bytes of a file on this machine; None elsewhere. Raises `InvalidPipeline`: one process must read it all."""
+        ...
+
+    def ends(self, partition: str, apart: int) -> Iterator[Position]:
+        """Places where a range may end and the next begin, some `apart` bytes from one another; rows not counted.
+
+        Nothing where the partition cannot be cut. `read` takes the offset of one as `end`.
+        """
+        ...
+
+
+class Parted(Writer, Protocol):
+    """A writer whose target several processes write, each its part, which are joined at the end."""
+
+    def part(self, number: int, of: int) -> None:
+        """Writes one part (1 to `of`) from now on, which `finish` does not finish; called before `open`.
+
+        Raises `InvalidPipeline` where it cannot be written in parts.
+        """
+        ...
+
+    def join(self, states: Sequence[Any]) -> None:
+        """On part 1, open where it ended: takes over the others, whose last states these are. `finish` follows."""
         ...

@@ -14,9 +14,8 @@ A vendor's `refusal` may overrule the table where its contract says so.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from itertools import count
+from functools import partial
 from random import Random
 from typing import Any, Protocol
 
@@ -25,7 +24,9 @@ from engine.model import Request, Response, Verdict
 from engine.plugin import Note, Now, Recall, Remember
 from engine.runtime.books import Exchange
 from engine.runtime.clock import Clock
-from engine.runtime.retry import RETRY_AFTER_CAP, backoff, retry_after
+from engine.runtime.departures import Departures
+from engine.runtime.outage import Outage, is_down
+from engine.runtime.retry import RETRY_AFTER_CAP, backoff, least_wait, retry_after
 from engine.runtime.talks import LookupTalk, Talk
 from engine.runtime.transport import Answer, Transport
 
@@ -53,13 +54,10 @@ class Courier:
         self, transport: Transport, clock: Clock, chance: Random, note: Callable[[str], None],
         *, memory: Memory, dry: bool = False,
     ) -> None:  # fmt: skip
-        self._transport, self._clock, self._chance, self._note, self._dry = transport, clock, chance, note, dry
+        self._clock, self._chance, self._note, self._dry = clock, chance, note, dry
         self._memory = memory
-        self._flying: dict[int, Talk] = {}
-        self._timers: list[tuple[float, int, Callable[[Talk], None], Talk]] = []
-        self._numbers = count()
+        self._out = Departures(transport, clock, chance, self._guarded)
         self.halted: Halt | None = None
-        self.stopping = False
 
     # --- what the loop calls ------------------------------------------------------------------------------
 
@@ -70,33 +68,44 @@ class Courier:
 
     def take(self, token: int, answer: Answer) -> None:
         """An answer has come in."""
-        talk = self._flying.pop(token)
-        self._guarded(talk, lambda: self._read(talk, answer))
+        talk = self._out.landed(token)
+        if talk is None:
+            return  # it could not be sent, and that was seen to
+        self._guarded(talk, lambda: self._take(talk, answer))
 
     def tick(self) -> None:
         """Sends what waited for its moment."""
-        now = self._clock.now()
-        while self._timers and self._timers[0][0] <= now:
-            _, _, act, talk = heapq.heappop(self._timers)
-            act(talk)
+        while (act := self._out.due()) is not None:
+            try:
+                act()
+            except Halt as error:
+                self.halt(error)
 
     def deadline(self) -> float | None:
-        return self._timers[0][0] if self._timers else None
+        return self._out.deadline()
 
     def stop(self) -> None:
         """Nothing new is sent; what waits for its moment is abandoned, what flies may still arrive."""
-        self.stopping = True
-        self._timers.clear()
+        self._out.stop()
+
+    @property
+    def stopping(self) -> bool:
+        return self._out.stopped
 
     @property
     def flying(self) -> int:
         """Requests in flight."""
-        return len(self._flying)
+        return self._out.in_flight
 
     @property
     def open_payloads(self) -> int:
         """Payloads in flight: their fate is unknown if nobody waits for them."""
-        return sum(len(talk.payloads) for talk in self._flying.values())
+        return sum(len(talk.payloads) for talk in self._out.flying)
+
+    @property
+    def waits(self) -> list[str]:
+        """Whom the run waits for, in words."""
+        return self._out.waits()
 
     # --- one conversation ------------------------------------------------------------------------------------
 
@@ -106,6 +115,7 @@ class Courier:
             try:
                 act()
             except Split as error:
+                self._out.answered(talk)
                 talk.split(Verdict("rejected", error.code, error.reason))
             except NotNow as error:
                 self._again_later(talk, error)
@@ -138,43 +148,13 @@ class Courier:
     def _send(self, talk: Talk, request: Request) -> None:
         talk.request, talk.wire = request, talk.account.wire(request)
         talk.attempts, talk.since = 0, None
-        self._pace(talk)
-
-    def _pace(self, talk: Talk) -> None:
-        now = self._clock.now()
-        bucket = talk.bucket
-        before = bucket.throttled
-        due = bucket.reserve(now)
-        talk.account.counts.throttled_seconds += bucket.throttled - before
-        if due > now:
-            talk.pauses = bucket.pauses
-            self._at(due, self._go, talk)
-        else:
-            self._launch(talk)
-
-    def _at(self, moment: float, act: Callable[[Talk], None], talk: Talk) -> None:
-        if not self.stopping:
-            heapq.heappush(self._timers, (moment, next(self._numbers), act, talk))
-
-    def _go(self, talk: Talk) -> None:
-        """The place that was taken has come, unless the vendor has said meanwhile that nobody goes."""
-        if talk.bucket.pauses != talk.pauses:
-            self._pace(talk)
-        else:
-            self._launch(talk)
-
-    def _launch(self, talk: Talk) -> None:
-        if self.stopping or self.halted:
-            return  # abandoned: its payloads stay open, the next start sends them
-        assert talk.wire is not None
-        token = next(self._numbers)
-        self._flying[token] = talk
-        talk.account.counts.requests += 1
-        talk.account.counts.bytes += len(talk.wire.body)
-        timeout = talk.request.timeout if talk.request else None
-        self._transport.start(talk.wire, token, timeout or talk.account.timeout)
+        self._out.go(talk)
 
     # --- reading an answer --------------------------------------------------------------------------------------
+
+    def _take(self, talk: Talk, answer: Answer) -> None:
+        self._read(talk, answer)
+        self._out.answered(talk)
 
     def _read(self, talk: Talk, answer: Answer) -> None:
         if isinstance(answer, EngineError):
@@ -232,24 +212,48 @@ class Courier:
         if talk.request is not None and not talk.request.patient and talk.steps.gi_frame is not None:
             self._guarded(talk, lambda: self._impatient(talk, error))
             return
+        outage = self._out.outage(talk)
+        if is_down(talk, error):
+            outage.failed(talk, error, now)
+        else:
+            self._out.answered(talk)
         if error.ambiguous and isinstance(error, (NoAnswer, Unreadable)) and talk.in_doubt(error):
+            self._out.ask_later(outage, outage.wait(self._chance))
             return
         talk.attempts += 1
         talk.since = now if talk.since is None else talk.since
-        wait = error.wait if error.wait is not None else 0.0
-        if wait < retry.initial:  # nothing was asked, or so little that it would be hammering
-            wait = max(wait, backoff(retry, talk.attempts, self._chance))
-        spent = retry.max_attempts is not None and talk.attempts >= retry.max_attempts
-        if spent or now + wait - talk.since > retry.give_up_after or wait > RETRY_AFTER_CAP:
-            talk.give_up(_out_of_patience(talk, error, now))
+        wait = self._wait(talk, error, outage)
+        since = talk.since if outage.since is None else min(talk.since, outage.since)
+        spent = retry.max_attempts is not None and max(talk.attempts, outage.probes) >= retry.max_attempts
+        if spent or now + wait - since > retry.give_up_after or wait > RETRY_AFTER_CAP:
+            self._give_up(talk, error, outage)
             return
         talk.account.counts.retries += 1
         talk.account.counts.ambiguous_retries += error.ambiguous
         if error.wait is not None or _throttled(talk):
             talk.bucket.pause(now + wait)
         if talk.steps.gi_frame is None and not self._restart(talk):
-            return
-        self._at(now + wait, self._pace, talk)
+            self._out.ask_later(outage, wait)
+        elif outage.holds(talk):
+            outage.park(talk)
+            self._out.ask_later(outage, wait)
+        else:
+            self._out.at(now + wait, partial(self._out.go, talk))
+
+    def _wait(self, talk: Talk, error: NotNow, outage: Outage) -> float:
+        """Seconds until it goes again: what the vendor asks for, unless so little would be hammering."""
+        asked = error.wait if error.wait is not None else 0.0
+        if outage.down:
+            return max(asked, outage.wait(self._chance))
+        if asked >= least_wait(talk.account.retry):
+            return asked
+        return max(asked, backoff(talk.account.retry, talk.attempts, self._chance))
+
+    def _give_up(self, talk: Talk, error: NotNow, outage: Outage) -> None:
+        """Patience is at its end, for all who wait for that vendor."""
+        halt = _out_of_patience(talk, error, self._clock.now(), outage.since)
+        for one in (talk, *(outage.forget() if outage.down else ())):
+            one.give_up(halt)
 
     def _restart(self, talk: Talk) -> bool:
         """A generator that raised is over: the conversation begins anew. False: it ended without a request."""
@@ -281,9 +285,9 @@ def _throttled(talk: Talk) -> bool:
     return answer is not None and answer.status == 429
 
 
-def _out_of_patience(talk: Talk, error: NotNow, now: float) -> Halt:
-    since = now - (talk.since if talk.since is not None else now)
-    tries = f"{talk.attempts} attempt{'s' if talk.attempts != 1 else ''} in {since:.0f} s"
+def _out_of_patience(talk: Talk, error: NotNow, now: float, since: float | None) -> Halt:
+    since = min(moment for moment in (since, talk.since, now) if moment is not None)
+    tries = f"{talk.attempts} attempt{'s' if talk.attempts != 1 else ''} in {now - since:.0f} s"
     asked = f", and it asks to wait {error.wait:.0f} s" if error.wait is not None else ""
     reason = f"{talk.account.name} does not answer usably ({error.reason}; {tries}{asked})"
     return Halt(reason, where=talk.account.name, code="unreachable")

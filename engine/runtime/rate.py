@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """When the request may go out; or, where none was taken, when to ask again."""
+
+    moment: float
+    taken: bool
+
 
 class Bucket:
     """Lets through `rate` requests a second, evenly spaced, after at most `burst` at once (GCRA).
@@ -10,22 +19,24 @@ class Bucket:
     """
 
     def __init__(self, rate: float | None, burst: int = 1) -> None:
-        self._gap = 1.0 / rate if rate else 0.0
-        self._slack = self._gap * (max(burst, 1) - 1)
+        self.rate, self.burst = rate, max(burst, 1)
+        self.gap = 1.0 / rate if rate else 0.0
         self._next = float("-inf")  # when the bucket would be empty again
         self._paused = float("-inf")
-        self.pauses = 0  # how often somebody said to wait: places taken before the last time are void
-        self.throttled = 0.0  # seconds that requests were made to wait
 
-    def reserve(self, now: float) -> float:
-        """Takes a place; returns the moment from which the request may go out."""
-        due = max(now, self._next - self._slack, self._paused)
-        self._next = max(due, self._next) + self._gap
-        self.throttled += due - now
-        return due
+    def take(self, now: float) -> Place:
+        """Takes a place."""
+        due = max(now, self._next - self.gap * (self.burst - 1), self._paused)
+        self._next = max(due, self._next) + self.gap
+        return Place(due, True)
 
     def pause(self, until: float) -> None:
-        """Nobody goes before `until`: the vendor said so. Who had a place takes a new one."""
+        """Nobody goes before `until`: the vendor said so."""
         self._paused = max(self._paused, until)
-        self._next = self._paused
-        self.pauses += 1
+
+    def paused_until(self) -> float:
+        """Places before this moment are void."""
+        return self._paused
+
+    def close(self) -> None:
+        """Lets go of what it shares with others."""

@@ -10,12 +10,27 @@ from random import Random
 from engine.config.pipeline import Retry
 
 RETRY_AFTER_CAP = 300.0  # seconds; a vendor that asks for more is down for this run
+LEAST, LEAST_MAX = 0.1, 1.0  # seconds: what `initial` and `max` are at least, for a wait of nothing is hammering
 
 
 def backoff(retry: Retry, attempt: int, chance: Random) -> float:
     """Seconds before attempt number `attempt` + 1 (counted from 1): exponential, with full jitter."""
-    ceiling = min(retry.max, retry.initial * retry.multiplier ** min(attempt - 1, 64))
-    return chance.uniform(0.0, ceiling)
+    return chance.uniform(0.0, _ceiling(retry, attempt))
+
+
+def probe_wait(retry: Retry, attempt: int, chance: Random) -> float:
+    """The same for who asks on behalf of many: never less than half, so that the number of questions is bounded."""
+    ceiling = _ceiling(retry, attempt)
+    return chance.uniform(ceiling / 2, ceiling)
+
+
+def least_wait(retry: Retry) -> float:
+    """A shorter wait than this, whoever asks for it, is none."""
+    return max(retry.initial, LEAST)
+
+
+def _ceiling(retry: Retry, attempt: int) -> float:
+    return min(max(retry.max, LEAST_MAX), least_wait(retry) * retry.multiplier ** min(attempt - 1, 64))
 
 
 def retry_after(headers: Mapping[str, str], wall: float) -> float | None:

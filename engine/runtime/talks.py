@@ -59,7 +59,6 @@ class Talk:
         self.wire: WireRequest | None = None
         self.exchange: Exchange | None = None
         self.attempts = 0  # of the present request
-        self.pauses = 0  # of the bucket, when this talk took its place
         self.since: float | None = None  # when the present request first failed
 
     def open(self) -> Any:

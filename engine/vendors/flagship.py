@@ -74,7 +74,7 @@ class Flagship(Vendor):
         check_polling(polling_interval)
         urls = {"decision_url": decision_url, "bucketing_url": bucketing_url, "collect_url": collect_url}
         self.endpoints = endpoints(env_id, api_key, **urls, batch_url=batch_url, blank_presets=blank_presets)
-        self.base_url = self.endpoints.decision_url
+        self.base_url, self.tenant = self.endpoints.decision_url, env_id
         self.on_violation = on_violation
         self._file = BucketingFile(self.endpoints, "python-2.1") if mode == "bucketing" else None
         self._polling, self._asked = polling_interval, 0.0

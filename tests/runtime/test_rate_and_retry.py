@@ -8,32 +8,31 @@ from hypothesis import strategies as st
 
 from engine.config.pipeline import Retry
 from engine.runtime.rate import Bucket
-from engine.runtime.retry import backoff, retry_after
+from engine.runtime.retry import backoff, least_wait, probe_wait, retry_after
 
 
 def test_a_bucket_spaces_requests_evenly():
     bucket = Bucket(5)
-    assert [round(bucket.reserve(0.0), 3) for _ in range(4)] == [0.0, 0.2, 0.4, 0.6]
-    assert bucket.throttled == pytest.approx(0.2 + 0.4 + 0.6)
+    assert [round(bucket.take(0.0).moment, 3) for _ in range(4)] == [0.0, 0.2, 0.4, 0.6]
 
 
 def test_an_idle_bucket_saves_nothing_up():
     bucket = Bucket(5)
-    bucket.reserve(0.0)
-    assert bucket.reserve(100.0) == 100.0
-    assert bucket.reserve(100.0) == pytest.approx(100.2)
+    bucket.take(0.0)
+    assert bucket.take(100.0).moment == 100.0
+    assert bucket.take(100.0).moment == pytest.approx(100.2)
 
 
 def test_a_burst_goes_at_once_and_then_the_rate_holds():
     bucket = Bucket(10, burst=3)
-    assert [round(bucket.reserve(0.0), 3) for _ in range(5)] == [0.0, 0.0, 0.0, 0.1, 0.2]
+    assert [round(bucket.take(0.0).moment, 3) for _ in range(5)] == [0.0, 0.0, 0.0, 0.1, 0.2]
 
 
 def test_a_pause_holds_everybody_back_even_without_a_rate():
     bucket = Bucket(None)
     bucket.pause(7.0)
-    assert bucket.reserve(1.0) == 7.0
-    assert bucket.reserve(8.0) == 8.0
+    assert bucket.take(1.0).moment == 7.0
+    assert bucket.take(8.0).moment == 8.0
 
 
 @given(st.floats(0.5, 500), st.integers(1, 20), st.lists(st.floats(0, 0.5), min_size=1, max_size=80))
@@ -41,7 +40,7 @@ def test_no_window_of_one_second_holds_more_than_rate_and_burst(rate, burst, gap
     bucket, now, sent = Bucket(rate, burst), 0.0, []
     for gap in gaps:
         now += gap
-        sent.append(bucket.reserve(now))
+        sent.append(bucket.take(now).moment)
     assert sent == sorted(sent)
     for start in sent:
         assert sum(start <= moment < start + 1.0 - 1e-6 for moment in sent) <= rate + burst + 1e-6
@@ -53,6 +52,22 @@ def test_waits_grow_and_stay_within_the_cap():
     for attempt, ceiling in enumerate([0.5, 1, 2, 4, 8, 8, 8], start=1):
         waits = [backoff(retry, attempt, chance) for _ in range(200)]
         assert 0 <= min(waits) < ceiling / 4 and ceiling * 3 / 4 < max(waits) <= ceiling
+
+
+@pytest.mark.parametrize("retry", [Retry(initial=0.0, max=0.0), Retry(initial=0.0), Retry(max=0.0)])
+def test_a_wait_of_nothing_is_no_setting(retry):
+    chance = Random(1)
+    for attempt in (1, 5, 50):
+        waits = [backoff(retry, attempt, chance) for _ in range(400)]
+        assert max(waits) > least_wait(retry) * 0.9 and sum(waits) / len(waits) >= 0.045
+    assert least_wait(retry) >= 0.1
+
+
+def test_who_asks_on_behalf_of_many_waits_half_at_least():
+    retry, chance = Retry(initial=1.0, max=8.0, multiplier=2.0), Random(1)
+    for attempt, ceiling in enumerate([1, 2, 4, 8, 8], start=1):
+        waits = [probe_wait(retry, attempt, chance) for _ in range(100)]
+        assert ceiling / 2 <= min(waits) and max(waits) <= ceiling
 
 
 def test_many_attempts_do_not_overflow():
