@@ -48,12 +48,21 @@ class Refused(EngineError):
 class RecordError(EngineError):
     """One record or payload cannot go on.
 
-    `code` is a short name in kebab case; `field` the place in the payload (`dataFields.ltv`), if any.
+    `code` is a short name in kebab case; `field` the place in the payload (`dataFields.ltv`), if any. An expression
+    that fails says where: `path` in the pipeline file, and `at`, the characters of the scalar's text (start, length).
     """
 
     def __init__(self, code: str, reason: str, field: str = "") -> None:
         super().__init__(reason)
         self.code, self.reason, self.field = code, reason, field
+        self.path: tuple[str | int, ...] | None = None
+        self.at: tuple[int, int] | None = None
+
+    def again(self, reason: str) -> RecordError:
+        """The same error in other words."""
+        error = RecordError(self.code, reason, self.field)
+        error.path, error.at = self.path, self.at
+        return error
 
 
 class Split(EngineError):

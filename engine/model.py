@@ -123,6 +123,14 @@ class Failure(NamedTuple):
     field: str = ""  # the place in the payload, dotted
 
 
+class PlacedFailure(Failure):
+    """A failure of an expression, which knows its scalar in the pipeline file and, there, start and length of the
+    part that failed (None: the whole of it). It equals the `Failure` of the same words."""
+
+    path: tuple[str | int, ...]
+    at: tuple[int, int] | None
+
+
 @dataclass(slots=True)
 class Mapped:
     """What one mapping made of one `Rows`: lists of equal length, one entry per payload.

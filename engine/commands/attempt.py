@@ -120,7 +120,8 @@ def _tell(trial: Trial, document: Document) -> None:
             _say(_line(field, document))
             if field.failure is not None:
                 reason = field.failure.reason.removeprefix(f"{field.failure.field}: ")
-                problem = Problem(field.failure.code, f"{field.name}: {reason}", field.path)
+                start, length = field.at or (None, 1)
+                problem = Problem(field.failure.code, f"{field.name}: {reason}", field.path, start, length)
                 stderr(document.place(problem).render())
     for letter in trial.letters:
         if letter["stage"] in ("payload", "vendor"):

@@ -6,7 +6,7 @@ A scope maps names (`record`, `item`, lookups, `let`s …) to values. A closure 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from jinja2 import nodes
@@ -15,7 +15,7 @@ from engine.errors import RecordError
 from engine.mapping import functions, methods, operators
 from engine.mapping.filters import FILTERS, RESCUING, apply, is_absent
 from engine.mapping.predicates import TESTS
-from engine.mapping.values import OMIT, Missing, demand, json_value, number, settle, to_text
+from engine.mapping.values import MISSING, OMIT, Missing, Signal, demand, json_value, number, settle, to_text
 
 Scope = dict[str, Any]
 Closure = Callable[[Scope], Any]
@@ -66,6 +66,10 @@ class Evaluator:
         return lambda scope: OMIT if (value := settle(closure(scope))) is OMIT else json_value(value)
 
     def compile(self, node: nodes.Expr) -> Closure:
+        closure = self._closure(node)
+        return closure if isinstance(node, nodes.Const | nodes.Name) else placed(closure, node)
+
+    def _closure(self, node: nodes.Expr) -> Closure:
         if type(node) in BINARY:
             return self._binary(node, BINARY[type(node)])
         if type(node) in UNARY:
@@ -122,8 +126,24 @@ class Evaluator:
         return lambda scope: yes(scope) if test(scope) else no(scope)
 
     def _concat(self, node: nodes.Concat) -> Closure:
-        parts = [self.compile(part) for part in node.nodes]
-        return lambda scope: operators.concat(*(part(scope) for part in parts))
+        return self.joined(node.nodes)
+
+    def joined(self, parts: Iterable[str | nodes.Expr]) -> Closure:
+        """Texts and expressions as one text; of parts that cannot stand in one, the first is to blame."""
+        parts = tuple(parts)
+        made = [part if isinstance(part, str) else self.compile(part) for part in parts]
+
+        def join(scope: Scope) -> str:
+            values = [part if isinstance(part, str) else part(scope) for part in made]
+            try:
+                return operators.concat(*values)
+            except RecordError as error:
+                bad = next((n for n, value in zip(parts, values, strict=True) if not _stands_in_text(value)), None)
+                if error.at is None and isinstance(bad, nodes.Expr):
+                    error.at = place_of(bad)
+                raise
+
+        return join
 
     def _compare(self, node: nodes.Compare) -> Closure:
         first = self.compile(node.expr)
@@ -240,16 +260,69 @@ def _inside(node: nodes.Node) -> Any:
         yield from _inside(child)
 
 
-def guarded(closure: Closure, field: str) -> Closure:
-    """The closure, whose every failure is a `RecordError` that names the field."""
+# --- who is to blame ------------------------------------------------------------------------------------------------
+
+_DEFECTS = (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError)
+
+
+def guarded(closure: Closure, field: str, path: tuple[str | int, ...]) -> Closure:
+    """The closure, whose every failure is a `RecordError` that names the field, and its place in the file."""
 
     def guard(scope: Scope) -> Any:
         try:
             return closure(scope)
         except RecordError as error:
             error.field = error.field or field
+            if error.path is None:
+                error.path = path
             raise
-        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError, MemoryError) as error:
-            raise RecordError("bad-expression", f"cannot be computed: {error}"[:300], field) from None
+        except _DEFECTS as error:
+            raised = _uncomputable(error, field)
+            raised.path = path
+            raise raised from None
 
     return guard
+
+
+def placed(closure: Closure, node: nodes.Expr) -> Closure:
+    """The closure, whose failures say which part of the expression failed: the innermost one that can be told."""
+    at = place_of(node)
+
+    def place(scope: Scope) -> Any:
+        try:
+            value = closure(scope)
+        except RecordError as error:
+            error.at = error.at or at
+            raise
+        except _DEFECTS as error:
+            raised = _uncomputable(error)
+            raised.at = at
+            raise raised from None
+        if isinstance(value, Missing | Signal) and value.at is None and value is not MISSING and value is not OMIT:
+            value.at = at
+        return value
+
+    return place
+
+
+def _uncomputable(error: Exception, field: str = "") -> RecordError:
+    return RecordError("bad-expression", f"cannot be computed: {error}"[:300], field)
+
+
+def _stands_in_text(value: Any) -> bool:
+    try:
+        to_text(value)
+    except RecordError:
+        return False
+    return True
+
+
+def place_of(node: nodes.Node) -> tuple[int, int]:
+    """Start and length, in characters of the scalar, of what names a node: a field, a filter, a function."""
+    if isinstance(node, nodes.Getattr):
+        return node.lineno + 1, len(node.attr)
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        return node.arg.lineno, len(repr(node.arg.value))
+    if isinstance(node, nodes.Name | nodes.Filter | nodes.Test):
+        return node.lineno, len(node.name)
+    return place_of(node.node) if isinstance(node, nodes.Call) else (node.lineno, 1)

@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import RecordError
 from engine.mapping.reference import Reference
 from engine.mapping.values import Skip
-from engine.model import Failure, Mapped, Rows
+from engine.model import Failure, Mapped, PlacedFailure, Rows
 
 Slow = Callable[[int], None]
 Fast = Callable[..., None]  # (records with their indexes, mapped, lookups, meta of an index, slow)
@@ -73,7 +73,7 @@ class Mapper:
                 mapped.filtered.append(index)
                 return
             except RecordError as error:
-                mapped.failed.append((index, Failure(error.code, error.reason, error.field)))
+                mapped.failed.append((index, _failure(error)))
                 return
             if not made:
                 mapped.filtered.append(index)
@@ -86,6 +86,15 @@ class Mapper:
                     mapped.elements.append(element)
 
         return slow
+
+
+def _failure(error: RecordError) -> Failure:
+    """The failure, with its place where an expression is to blame."""
+    if error.path is None:
+        return Failure(error.code, error.reason, error.field)
+    failure = PlacedFailure(error.code, error.reason, error.field)
+    failure.path, failure.at = error.path, error.at
+    return failure
 
 
 def _without_gaps(indexes: Sequence[int], mapped: Mapped) -> list[int]:

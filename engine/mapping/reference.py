@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from engine.errors import RecordError
 from engine.mapping.evaluate import Closure, Evaluator, Scope, guarded
-from engine.mapping.operators import concat
 from engine.mapping.tree import Each, Expression, ListOf, Literal, MapOf, Path, Text, Tree
 from engine.mapping.values import MAX_MEMBERS, OMIT, Skip, demand, kind, too_large
 
@@ -43,7 +42,8 @@ class Reference:
         self._evaluator, self._prefix = evaluator, prefix
         self._early = [(name, self._value(tree)) for name, tree in shape.early]
         self._late = [(name, self._value(tree)) for name, tree in shape.late]
-        self._when, self._each, self._key = map(self._optional, (shape.when, shape.each, shape.key))
+        self._when, self._key = self._optional(shape.when), self._optional(shape.key)
+        self._members = None if shape.each is None else self._walk(shape.each, "each", "each")
         self._root, self._any_root = self._value(shape.root), shape.any_root
 
     def __call__(self, scope: Scope) -> Sequence[Made]:
@@ -52,10 +52,9 @@ class Reference:
         if self._when is not None and not self._when(scope):
             raise Skip("when")
         self._name(self._late, scope)
-        if self._each is None:
+        if self._members is None:
             return [self._one(scope, None)]
-        members = guarded(lambda scope: member_list(self._each(scope), "each", scope[WALKED]), "each")(scope)  # type: ignore[misc]
-        made = [self._element(scope, at, item) for at, item in enumerate(members)]
+        made = [self._element(scope, at, item) for at, item in enumerate(self._members(scope))]
         return [each for each in made if each is not None]
 
     def _name(self, lets: list[tuple[str, Closure]], scope: Scope) -> None:
@@ -69,7 +68,7 @@ class Reference:
         except Skip:
             return None
         except RecordError as error:
-            raise RecordError(error.code, f"element {at} of each: {error.reason}", error.field) from None
+            raise error.again(f"element {at} of each: {error.reason}") from None
 
     def _one(self, scope: Scope, element: int | None) -> Made:
         payload = self._root(scope)
@@ -85,7 +84,7 @@ class Reference:
         if tree is None:
             return None
         closure = self._value(tree)
-        return guarded(lambda scope: demand(closure(scope)), self._field(tree.path))
+        return guarded(lambda scope: demand(closure(scope)), self._field(tree.path), tree.path)
 
     def _value(self, tree: Tree) -> Closure:
         if isinstance(tree, Literal):
@@ -100,25 +99,22 @@ class Reference:
         if isinstance(tree, Each):
             return self._list(tree)
         leaf = self._evaluator.result(tree.node) if isinstance(tree, Expression) else self._text(tree)
-        return guarded(leaf, self._field(tree.path))
+        return guarded(leaf, self._field(tree.path), tree.path)
 
     def _text(self, tree: Text) -> Closure:
-        parts = [part if isinstance(part, str) else self._evaluator.compile(part) for part in tree.parts]
-        return lambda scope: concat(*(part if isinstance(part, str) else part(scope) for part in parts))
+        return self._evaluator.joined(tree.parts)
 
     def _list(self, tree: Each) -> Closure:
-        members, made, name, field = (
-            self._value(tree.members),
+        walk, made, name = (
+            self._walk(tree.members, "$each", self._field(tree.path)),
             self._value(tree.value),
             tree.name,
-            self._field(tree.path),
         )
 
         def each(scope: Scope) -> list[Any]:
-            listed = guarded(lambda scope: member_list(members(scope), "$each", scope[WALKED]), field)(scope)
             inner = dict(scope)
             result = []
-            for member in listed:
+            for member in walk(scope):
                 inner[name] = member
                 value = made(inner)
                 if value is not OMIT:
@@ -126,6 +122,10 @@ class Reference:
             return result
 
         return each
+
+    def _walk(self, tree: Tree, what: str, field: str) -> Closure:
+        members = self._value(tree)
+        return guarded(lambda scope: member_list(members(scope), what, scope[WALKED]), field, tree.path)
 
     def _field(self, path: Path) -> str:
         return field_name(path, self._prefix)

@@ -29,7 +29,10 @@ class Skip(Exception):
 class Missing(StrictUndefined):
     """Stands where nothing is. Any use but `default`, `is defined` and `coalesce` raises the reason."""
 
-    __slots__ = ("_field", "_known", "_subject")
+    __slots__ = ("_field", "_known", "_subject", "at")
+
+    at: tuple[int, int] | None
+    """Where in the expression it came to be missing, where somebody noted it."""
 
     def __init__(
         self, hint: str | None = None, obj: Any = None, name: str | None = None, exc: Any = None,
@@ -37,6 +40,16 @@ class Missing(StrictUndefined):
     ) -> None:  # fmt: skip
         super().__init__(hint, obj, name, exc=_missing_field)  # type: ignore[arg-type]
         self._subject, self._field, self._known = subject, name, known
+        self.at = None
+
+    def gone(self) -> RecordError:
+        """The reason, and the place."""
+        error = _missing_field(self._undefined_message)
+        error.at = self.at
+        return error
+
+    def __bool__(self) -> NoReturn:
+        raise self.gone()
 
     @property
     def _undefined_message(self) -> str:
@@ -48,14 +61,19 @@ class Missing(StrictUndefined):
 class Signal(StrictUndefined):
     """A decision that waits until somebody needs the value: `omit`, `skip(…)`, `reject(…)`."""
 
-    __slots__ = ("_make",)
+    __slots__ = ("_make", "at")
+
+    at: tuple[int, int] | None
 
     def __init__(self, make: Callable[[], Exception]) -> None:
         super().__init__(exc=self._give)  # type: ignore[arg-type]
-        self._make = make
+        self._make, self.at = make, None
 
     def _give(self, _: str) -> Exception:
-        return self._make()
+        error = self._make()
+        if isinstance(error, RecordError):
+            error.at = self.at
+        return error
 
     @property
     def _undefined_message(self) -> str:
@@ -77,6 +95,8 @@ MISSING = Missing("value is missing")
 def demand(value: Any) -> Any:
     """The value itself; raises where it is none."""
     if isinstance(value, StrictUndefined):
+        if value.__class__ is Missing:
+            raise value.gone()
         value._fail_with_undefined_error()
     return value
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.config.nodes import Path
 from engine.errors import InvalidPipeline
 from engine.mapping.compiler import compile_mapping
-from engine.model import Failure
+from engine.model import Failure, PlacedFailure
 from engine.trials.coverage import dotted
 from engine.trials.running import Seen
 
@@ -20,13 +20,20 @@ OMITTED: Any = object()
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a mapping. `path` is its place in the pipeline file; `value` is `OMITTED` where it is left out."""
+    """A field of a mapping. `path` is its place in the pipeline file, `at` the start and length of what fails there.
+
+    `value` is `OMITTED` where the field is left out.
+    """
 
     path: Path
     name: str
     value: Any = OMITTED
     failure: Failure | None = None
     element: int | None = None
+
+    @property
+    def at(self) -> tuple[int, int] | None:
+        return self.failure.at if isinstance(self.failure, PlacedFailure) else None
 
     @property
     def kind(self) -> str:
@@ -43,7 +50,7 @@ def fields_of(seen: Seen, record: int = 0) -> Iterator[Field]:
     root: Path = ("mappings", spec.name)
     before = _parts(seen, {}, record)
     if isinstance(before, Failure):
-        yield Field((*root, *_steps(before.field)), before.field or spec.name, failure=before)
+        yield Field(_blamed(before, (*root, *_steps(before.field))), before.field or spec.name, failure=before)
         return
     if not before:
         return
@@ -53,8 +60,8 @@ def fields_of(seen: Seen, record: int = 0) -> Iterator[Field]:
             at = element if spec.each is not None else None
             if isinstance(found, Failure):
                 inner = [step for step in found.field.split(".")[1:] if step]
-                inside = (*place, "$value", *inner) if inner else place
-                yield Field(inside, ".".join([name, *inner]), failure=found, element=at)
+                found = _of_the_file(found, place)
+                yield Field(_blamed(found, place), ".".join([name, *inner]), failure=found, element=at)
             else:
                 yield Field(place, name, found, element=at)
 
@@ -88,6 +95,20 @@ def _parts(seen: Seen, fields: Any, record: int) -> list[Any] | Failure:
             return lost
     mapped = mapper(seen.rows, [record], seen.lookups)
     return mapped.failed[0][1] if mapped.failed else mapped.payloads
+
+
+def _of_the_file(failure: Failure, place: Path) -> Failure:
+    """A field that was computed alone stood under `fields.value`; in the file it stands at `place`."""
+    if not isinstance(failure, PlacedFailure) or failure.path[2:4] != ("fields", "value"):
+        return failure
+    moved = PlacedFailure(*failure)
+    moved.path, moved.at = (*place, *failure.path[4:]), failure.at
+    return moved
+
+
+def _blamed(failure: Failure, otherwise: Path) -> Path:
+    """The place of the expression that failed."""
+    return failure.path if isinstance(failure, PlacedFailure) else otherwise
 
 
 def _steps(field: str) -> Path:

@@ -77,8 +77,8 @@ def test_one_failure_hides_no_other_field(attempt):
     assert '   15  email: "ada@x.org"  string' in done.out
     assert "   18  dataFields.ltv: fails" in done.out
     assert "   22  dataFields.lines.qty: fails" in done.out
-    assert 'shop.yaml:18:14: error[bad-value]: dataFields.ltv: float: "n/a" is not a number' in done.err
-    assert 'shop.yaml:22:83: error[bad-value]: dataFields.lines.qty: int: "x" is not' in done.err
+    assert 'shop.yaml:20:13: error[bad-value]: dataFields.ltv: float: "n/a" is not a number' in done.err
+    assert 'shop.yaml:22:98: error[bad-value]: dataFields.lines.qty: int: "x" is not' in done.err
     assert "   22 |         lines: {$each" in done.err
     assert "POST" not in done.out
 
@@ -86,7 +86,16 @@ def test_one_failure_hides_no_other_field(attempt):
 def test_what_fails_before_any_field(attempt):
     done = attempt({**ADA, "age": "x"}, "--mapping", "profiles")
     assert done.code == 1
-    assert "shop.yaml:13:12: error[bad-value]: let.age: " in done.err
+    assert "shop.yaml:13:29: error[bad-value]: let.age: " in done.err
+
+
+def test_the_caret_stands_under_what_failed_within_the_expression(attempt, shell):
+    shell.write("shop.yaml", SHOP.replace('email: "{{ record.email | lower }}"', 'email: "{{ record.emial | lower }}"'))
+    done = attempt(ADA, "--mapping", "profiles", "--lookups", RED)
+    lines = done.err.splitlines()
+    assert lines[0].startswith('shop.yaml:15:25: error[missing-field]: email: record has no field "emial"')
+    assert lines[2].removeprefix("      | ") == " " * 24 + "^^^^^"
+    assert lines[1].removeprefix("   15 | ")[24:29] == "emial"
 
 
 def test_elements_of_each_and_all_mappings_of_the_source(attempt):
