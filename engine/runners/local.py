@@ -46,6 +46,7 @@ class Options:
     signals: bool = False  # SIGINT and SIGTERM interrupt the run
     own_process: bool = True  # nothing else lives in it: the garbage collector may be told to look less often
     prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
+    share_pace: bool | None = None  # with other processes of the same account; None: where requests leave this machine
     aside: str = ""  # a run beside the pipeline's own, with a checkpoint under the pipeline's name and this
 
 
@@ -99,6 +100,7 @@ def _run(
     work = Work(
         plan, state, transport, options.clock, options.chance, Masker(options.secrets),
         run_id=run_id, head=head, saved=saved, limit=options.limit, dry=options.dry,
+        share_pace=options.transport is None if options.share_pace is None else options.share_pace,
     )  # fmt: skip
     if options.prepare is not None:
         options.prepare(work)

@@ -3,7 +3,7 @@
 | it is | when | then |
 | --- | --- | --- |
 | up | an answer that is none of those below came last | everybody goes |
-| in doubt | no answer, 408, 425, 5xx, unreadable: fewer than `DOWN_AFTER` in a row | who failed goes again after a wait |
+| in doubt | no answer, 408, 425, 5xx, unreadable: fewer than `DOWN_AFTER` in a row | who failed goes again, later |
 | down | `DOWN_AFTER` in a row | one goes, after a growing wait; another one the next time |
 """
 

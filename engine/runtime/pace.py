@@ -1,8 +1,8 @@
 """The pace that processes share: a small file per account and endpoint, in `pace/` of the state directory.
 
-It holds the moment of the next place and the end of a pause that the vendor asked for, both on the machine's monotonic
-clock, which no change of date touches. That clock ends with a boot: what was written at a moment still to come is of
-another one, and void. The lock is the kernel's, held for microseconds: a kill leaves nothing locked.
+It holds the moment of the next place and the end of a pause that the vendor asked for, both on the machine's
+monotonic clock, which no change of date touches. That clock ends with a boot: what was written at a moment still to
+come is of another one, and void. The lock is the kernel's, held for microseconds: a kill leaves nothing locked.
 """
 
 from __future__ import annotations

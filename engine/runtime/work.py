@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.errors import Refused
 from engine.model import Payloads
+from engine.plugin import Vendor
 from engine.runtime.books import Books
 from engine.runtime.clock import Clock
 from engine.runtime.counts import Counts, MappingCounts, SinkCounts, SourceCounts
@@ -16,6 +17,7 @@ from engine.runtime.feed import Feed
 from engine.runtime.growth import carried, elements_of, forget_elements
 from engine.runtime.ledger import Ledger, SavedTrack
 from engine.runtime.masks import Masker
+from engine.runtime.pace import place_of, shared
 from engine.runtime.plan import Plan
 from engine.runtime.rate import Bucket
 from engine.runtime.readers import ReaderSource
@@ -34,6 +36,7 @@ class Work:
     def __init__(
         self, plan: Plan, state: State, transport: Transport, clock: Clock, chance: Random, mask: Masker,
         *, run_id: str, head: Head | None, saved: list[SavedTrack], limit: int | None = None, dry: bool = False,
+        share_pace: bool = False,
     ) -> None:  # fmt: skip
         self.plan, self.state, self.transport, self.clock, self.dry = plan, state, transport, clock, dry
         self.began = clock.now()
@@ -56,7 +59,24 @@ class Work:
         self.head.elements = elements_of(plan)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
         self.uploading = False
+        self._shared: dict[int, Bucket] = {}
         self._adopt_sinks()
+        if share_pace and not dry:
+            self._share_pace()
+
+    def _share_pace(self) -> None:
+        """Runs of one account, in whichever processes, share each endpoint's limit through the state directory."""
+        for sink in self._vendors:
+            for name, action in sink.actions.items():
+                action.bucket = self._shared_bucket(sink.vendor, name, action.bucket)
+        for lookup in self.plan.lookups.values():
+            lookup.bucket = self._shared_bucket(lookup.vendor, f"lookup {lookup.lookup.name}", lookup.bucket)
+
+    def _shared_bucket(self, vendor: Vendor, endpoint: str, bucket: Bucket) -> Bucket:
+        if id(bucket) not in self._shared:
+            path = place_of(self.state.directory, vendor, endpoint)
+            self._shared[id(bucket)] = shared(bucket, path, self.clock, self._note)
+        return self._shared[id(bucket)]
 
     def _adopt_sinks(self) -> None:
         """Sinks count into the run's counts; writers go on where their state stands."""
@@ -163,6 +183,8 @@ class Work:
                 sink.spool.finish()
 
     def close(self) -> None:
+        for bucket in self._shared.values():
+            bucket.close()
         for sink in self.plan.sinks.values():
             if isinstance(sink, WriterSink):
                 sink.writer.close()
