@@ -46,7 +46,7 @@ class Options:
     signals: bool = False  # SIGINT and SIGTERM interrupt the run
     own_process: bool = True  # nothing else lives in it: the garbage collector may be told to look less often
     prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
-    share_pace: bool | None = None  # with other processes of the same account; None: where requests leave this machine
+    share_pace: bool | None = None  # with other processes, by account; None: where requests leave the process
     aside: str = ""  # a run beside the pipeline's own, with a checkpoint under the pipeline's name and this
 
 

@@ -59,7 +59,7 @@ class Work:
         self.head.elements = elements_of(plan)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
         self.uploading = False
-        self._shared: dict[int, Bucket] = {}
+        self._shared: dict[Bucket, Bucket] = {}
         self._adopt_sinks()
         if share_pace and not dry:
             self._share_pace()
@@ -73,10 +73,10 @@ class Work:
             lookup.bucket = self._shared_bucket(lookup.vendor, f"lookup {lookup.lookup.name}", lookup.bucket)
 
     def _shared_bucket(self, vendor: Vendor, endpoint: str, bucket: Bucket) -> Bucket:
-        if id(bucket) not in self._shared:
+        if bucket not in self._shared:
             path = place_of(self.state.directory, vendor, endpoint)
-            self._shared[id(bucket)] = shared(bucket, path, self.clock, self._note)
-        return self._shared[id(bucket)]
+            self._shared[bucket] = shared(bucket, path, self.clock, self._note)
+        return self._shared[bucket]
 
     def _adopt_sinks(self) -> None:
         """Sinks count into the run's counts; writers go on where their state stands."""
