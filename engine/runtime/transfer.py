@@ -67,7 +67,9 @@ class Transfer:
         self.kind, self.easy = kind, pycurl.Curl()
         self.token = -1
         self._lines = lines
-        self._set: dict[int, Any] = {}  # what the handle was told last
+        self._told_lines: list[bytes] = []
+        self._told_url = ""
+        self._timeout = 0.0
         self._begun = False  # may something have gone out?
         self._error: EngineError | None = None  # ours, for which libcurl was told to stop
         self._source: Iterator[bytes] = iter(())
@@ -109,30 +111,35 @@ class Transfer:
 
     def begin(self, request: WireRequest, token: int, timeout: float) -> None:
         """Makes the handle ready; `Halt` where the request cannot be sent as it is."""
-        self.token, self._request, self._timeout = token, request, timeout
+        self.token, self._request = token, request
         headers = request.headers
         if request.into is not None:
             headers = {**headers, **asking(request.into)}
         try:
-            self._tell(pycurl.HTTPHEADER, self._lines(tuple(headers.items())))
-            self._tell(pycurl.URL, request.url, sendable)
-            self._tell(pycurl.TIMEOUT_MS, max(1, round(timeout * 1000)))
-            self._tell(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(CONNECT_TIMEOUT, timeout) * 1000)))
-            if isinstance(request.body, Stream):
-                self.easy.setopt(pycurl.INFILESIZE_LARGE, len(request.body))
-                self._source, self._rest = request.body.chunks(), memoryview(b"")
-            elif self.kind.body == "bytes":
+            self._address(request.url, self._lines(tuple(headers.items())), timeout)
+            if self.kind.body == "bytes":
                 self.easy.setopt(pycurl.POSTFIELDS, request.body)
+            elif isinstance(request.body, Stream):
+                self.easy.setopt(pycurl.INFILESIZE_LARGE, len(request.body))
+                self._source = request.body.chunks()
         except (ValueError, TypeError, pycurl.error) as error:
             raise self._impossible() from error
         except Exception as error:
             raise defect(error) from error
 
-    def _tell(self, option: int, value: Any, made: Callable[[Any], Any] | None = None) -> None:
-        """Sets what is not so already."""
-        if self._set.get(option) is not value and self._set.get(option) != value:
-            self.easy.setopt(option, made(value) if made is not None else value)
-            self._set[option] = value
+    def _address(self, url: str, lines: list[bytes], timeout: float) -> None:
+        """Sets what is not so from the last request."""
+        tell = self.easy.setopt
+        if lines is not self._told_lines:
+            tell(pycurl.HTTPHEADER, lines)
+            self._told_lines = lines
+        if url != self._told_url:
+            tell(pycurl.URL, sendable(url))
+            self._told_url = url
+        if timeout != self._timeout:
+            tell(pycurl.TIMEOUT_MS, max(1, round(timeout * 1000)))
+            tell(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(CONNECT_TIMEOUT, timeout) * 1000)))
+            self._timeout = timeout
 
     # --- while it lasts: called by libcurl ----------------------------------------------------------------
 

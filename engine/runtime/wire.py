@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -17,10 +18,11 @@ USER_AGENT = "engine/0.1"
 def wire(vendor: Vendor, request: Request) -> WireRequest:
     """The request as it goes out. The vendor's headers go to the vendor's own origin only."""
     url = vendor.base_url + request.path if request.path.startswith("/") else request.path
+    own = not request.bare and _same_origin(url, vendor.base_url)
     if request.params:
         url += ("&" if "?" in url else "?") + urlencode(request.params)
     headers: dict[str, str | Secret] = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
-    if not request.bare and origin(url) == origin(vendor.base_url):
+    if own:
         headers |= vendor.headers()
     body: bytes | Stream = b""
     if request.body is not None:
@@ -36,6 +38,11 @@ def wire(vendor: Vendor, request: Request) -> WireRequest:
 def revealed(headers: Any) -> dict[str, str]:
     """Header values as they go over the wire: only a transport calls this."""
     return {name: value.reveal() if isinstance(value, Secret) else value for name, value in headers.items()}
+
+
+@lru_cache(256)
+def _same_origin(url: str, base_url: str) -> bool:
+    return origin(url) == origin(base_url)
 
 
 def host(url: str) -> str:
