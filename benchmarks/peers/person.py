@@ -1,0 +1,24 @@
+"""J1's mapping as a function of a row, for peers that take functions; what each adds to it is what is measured."""
+
+from datetime import date
+
+EPOCH = date(1970, 1, 1).toordinal()
+
+
+def person(row):
+    ltv, orders = float(row["ltv"]), int(row["orders"])
+    return {
+        "email": row["email"].lower(),
+        "dataFields": {
+            "firstName": row["first_name"].title(),
+            "country": row["country"].upper(),
+            "fullName": f"{row['first_name']} {row['last_name']}",
+            "city": row["city"] or "unknown",
+            "ltv": ltv,
+            "orders": orders,
+            "frequent": orders > 10,
+            "tags": row["tags"].split(";"),
+            "signedUpAt": (date.fromisoformat(row["signed_up"]).toordinal() - EPOCH) * 86_400_000,
+            "tier": "gold" if ltv >= 500 else "silver" if ltv >= 100 else "bronze",
+        },
+    }
