@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
+from engine.commands.reference import explained, markdown
 from engine.config.editors import composed_schema
 from engine.console import json_text, several, stdout
 from engine.errors import InvalidPipeline
+from engine.explanations import words
 from engine.registry import FILTERS, KINDS, Registry
 
 
-def show(name: str | None, as_json: bool) -> int:
+def show(name: str | None, as_json: bool, page: bool = False) -> int:
+    """Lists what exists, says of one thing all there is to say, or gives the page of all built-in things."""
+    if page:
+        stdout(markdown(Registry.builtin()))
+        return 0
     registry = Registry.installed()
     if name is None:
         found = {kind: registry.names(kind) for kind in (*KINDS, *([FILTERS] if registry.filters else []))}
         _out(found, as_json, "\n".join(f"{kind:<8} {', '.join(names) or '-'}" for kind, names in found.items()))
         return 0
-    parts = [describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)]
+    parts: list[Mapping[str, Any]] = [
+        describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)
+    ]
+    parts += [explained(found[name]) for found in words().values() if name in found]
     if name in registry.filters:
         parts.append(_filter(name, registry.filters[name]))
     if not parts:
@@ -58,11 +68,13 @@ def _actions(plugin: Any, schema: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _text(part: dict[str, Any]) -> str:
+def _text(part: Mapping[str, Any]) -> str:
     lines = [f"{part['kind'][:-1]} {part['type']}: {part['title']}"]
     for name, facts in part["settings"].items():
         default = f" (default {facts['default']!r})" if "default" in facts else ""
         lines.append(f"  {name}{' (required)' if facts['required'] else ''}: {facts.get('description', '')}{default}")
+    if "example" in part:
+        lines.append(f"  {part['example']} gives {json_text(part['gives'])}")
     for name, facts in part.get("actions", {}).items():
         lines.append(f"  action {name}: {facts.get('does', '')}")
         if facts.get("max_records"):

@@ -1,4 +1,4 @@
-"""What every code means and what to do: data, read by `engine explain` and by the page of all codes."""
+"""What every code means and what to do, and the words of expressions: data for `explain`, `plugins` and pages."""
 
 from __future__ import annotations
 
@@ -46,6 +46,26 @@ def explanations() -> dict[str, list[Explanation]]:
         for code, said in _read(chapter).items():
             found.setdefault(code, []).append(Explanation(code, chapter, **said))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of expressions: what it does, an example, and its value (`filtered`, `refused` and `omitted`: none)."""
+
+    kind: str
+    name: str
+    means: str
+    example: str
+    gives: Any
+
+
+@cache
+def words() -> dict[str, dict[str, Word]]:
+    """The words of expressions by kind (`filters`, `tests`, `functions`, `methods`) and name."""
+    return {
+        kind: {name: Word(kind, name, *said) for name, said in found.items()}
+        for kind, found in _read("language").items()
+    }
 
 
 def _read(chapter: str) -> dict[str, Any]:
