@@ -206,11 +206,12 @@ _state_command("reset", "reset", "Forget the checkpoint: the next run starts fro
 @group.command()
 @click.argument("name", required=False)
 @JSON
-def plugins(name: str | None, as_json: bool) -> int:
-    """Say what exists: types, actions, settings, limits."""
+@click.option("--page", is_flag=True, help="Everything that is built in as a page of Markdown.")
+def plugins(name: str | None, as_json: bool, page: bool) -> int:
+    """Say what exists: types, actions, settings, limits; what a filter, test or function does."""
     from engine.commands.plugins import show
 
-    return show(name, as_json)
+    return show(name, as_json, page)
 
 
 @group.command()
