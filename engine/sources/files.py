@@ -19,7 +19,7 @@ from engine.sources.delimited import Layout, Table
 from engine.sources.jsonl import JsonLines
 from engine.sources.lines import LineReader
 from engine.sources.packed import CHOICES, unpacked
-from engine.sources.places import STDIN, Place, opened, places, seen_beforehand
+from engine.sources.places import STDIN, Place, check_path, opened, places, seen_beforehand
 from engine.sources.settings import at_least, character, delimiter_of, header_of, one_of, ragged_of, timeouts
 from engine.sources.text import checked_encoding
 from engine.sources.types import converters
@@ -81,6 +81,7 @@ class FileSource:
         mode: str = "full",
         base: str = "",
     ) -> None:
+        check_path(path)
         self.path, self.base = path, base
         self.encoding = checked_encoding(encoding)
         self.format = one_of("format", format, tuple(FORMATS)) if format else None
