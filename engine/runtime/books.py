@@ -42,11 +42,14 @@ class Books:
         self.pipeline, self.run_id, self.counts, self._letters, self._clock = pipeline, run_id, counts, letters, clock
         self._sources, self._actions, self._key_of = sources, actions, key_of
         self.settled = 0  # payloads whose fate became known since the last commit
+        self.uncounted: frozenset[str] = frozenset()  # sources whose rows another process counts
 
     # --- rows -------------------------------------------------------------------------------------------
 
     def read(self, source: str, rows: Rows, new: int) -> None:
         """A micro-batch came in; its last `new` rows were not counted by an earlier start."""
+        if source in self.uncounted:
+            return
         first_new = len(rows) - new
         bad = [row for row in rows.malformed if row.row >= first_new]
         count = self.counts.sources[source]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -49,6 +50,7 @@ class DeadLetters:
     """The file. Lines wait in memory until `flush`, which returns when they are on disk."""
 
     def __init__(self, settings: Settings, mask: Masker) -> None:
+        self.shared = False  # other processes append to the file, too
         self.settings, self.path, self._mask = settings, settings.path, mask
         self._lines: list[bytes] = []
         self._file: int | None = None
@@ -69,8 +71,11 @@ class DeadLetters:
             return
         try:
             if self._file is None:
-                self._file = open_for_append(self.path)
-            write_all(self._file, b"".join(self._lines))
+                self._file = open_for_append(self.path, cut=not self.shared)
+            if self.shared:
+                _append_alone(self._file, b"".join(self._lines))
+            else:
+                write_all(self._file, b"".join(self._lines))
             os.fsync(self._file)
         except OSError as error:
             raise Halt(f"cannot write dead letters: {error.strerror}", where=str(self.path), code="disk") from error
@@ -157,12 +162,23 @@ def redacted(value: Any, fields: tuple[str, ...]) -> Any:
     return [redacted(v, fields) for v in value] if isinstance(value, list) else value
 
 
-def open_for_append(path: Path) -> int:
+def open_for_append(path: Path, *, cut: bool = True) -> int:
     """Opens a private file for appending; a line torn by a kill was never acknowledged and is cut off."""
     make_private(path.parent)
     file = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
-    _cut_torn_line(file)
+    if cut:
+        _cut_torn_line(file)
     return file
+
+
+def _append_alone(file: int, data: bytes) -> None:
+    """Appends whole lines; whoever else appends to the file waits meanwhile, and finds no torn line."""
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        _cut_torn_line(file)
+        write_all(file, data)
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
 
 
 def _cut_torn_line(file: int) -> None:

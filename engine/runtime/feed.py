@@ -15,6 +15,7 @@ from engine.model import Failure, Mapped, Payloads, Position, Rows
 from engine.plugin import Router, Source
 from engine.runtime import growth
 from engine.runtime.books import Books
+from engine.runtime.claims import Claims
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
 from engine.runtime.lanes import Item, Lanes, weight
@@ -49,6 +50,7 @@ class Feed:
         self._read_all = False
         self._strictly: list[tuple[int, MappingPlan, Item, Parameters]] = []
         self.limited = False  # reading stopped because of the limit
+        self.claims: Claims | None = None  # which records are this process's, where several share a source
         self.watch: Watch | None = None  # is shown what each mapping made of each micro-batch
         self.error: Refused | InvalidPipeline | None = None  # the source broke off
 
@@ -138,6 +140,8 @@ class Feed:
         for bad in rows.malformed:
             for ticket in tickets:
                 ticket.settle(bad.row)
+        if self.claims is not None:
+            self.claims.take(source.spec.name, rows, tickets)
         lookups = self._plan.lookups_of(source.spec.name)
         if not lookups:
             self._map_all(source, rows, tickets, {})
@@ -190,6 +194,8 @@ class Feed:
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
         items = self._packer.items(plan, source, rows, ticket, result)
+        if self.claims is not None:
+            self.claims.verify(plan, items)
         if self.watch is not None:
             self.watch(plan, rows, result, items, values)
         if not plan.extras:

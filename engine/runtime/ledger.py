@@ -53,6 +53,12 @@ class Ticket:
             self.flags[row] = 1
             self.left -= 1
 
+    def settle_row(self, row: int) -> None:
+        """The row is somebody else's."""
+        if not self.flags[row]:
+            self.flags[row] = 1
+            self.left -= 1
+
     def _some_left(self, row: int, element: int) -> bool:
         """One element of the row is settled; are others still open?"""
         several = self.elements.get(row)

@@ -36,6 +36,13 @@ class Head(msgspec.Struct):
     writers: dict[str, Any] = {}
     elements: dict[str, str] = {}  # mapping → what tells its payloads of one record apart, as a digest
     abandoned: int = 0  # payloads that were in flight when an earlier start was interrupted
+    workers: int = 1  # processes that share the run, each with a head of its own beside this one
+    shares: Any = None  # what each of them reads
+
+
+def share_name(pipeline: str, number: int, of: int) -> str:
+    """What one process's part of a run is kept under; no pipeline's name can be that. Numbers are from 1."""
+    return f"{pipeline}#{number}/{of}"
 
 
 class State:
@@ -90,14 +97,17 @@ class State:
         return self.directory / "locks" / f"{self.pipeline}.lock"
 
     @contextmanager
-    def lock(self, holder: dict[str, Any]) -> Iterator[None]:
-        """Holds the pipeline for the run; raises `Refused`, naming the holder, where another run has it."""
+    def lock(self, holder: dict[str, Any]) -> Iterator[int]:
+        """Holds the pipeline for the run; raises `Refused`, naming the holder, where another run has it.
+
+        Gives the lock's file: whoever inherits it holds the pipeline as well, until it is closed.
+        """
         with self._named_errors():
             make_private(self._lock.parent)
             file = os.open(self._lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             self._take(file, holder)
-            yield
+            yield file
         finally:
             os.close(file)
 
@@ -156,7 +166,21 @@ class State:
             if said != "ok":
                 raise Damaged(self.path, f"is damaged ({said})")
 
+    def begin_shares(self, head: Head) -> None:
+        """Enters a run of several processes, and forgets what is left of any other."""
+        with self._named_errors(), transaction(self.db):
+            self._forget_shares()
+            self.db.execute(
+                "INSERT OR REPLACE INTO heads VALUES (?, ?)", (self.pipeline, msgspec.msgpack.encode(head))
+            )
+
+    def _forget_shares(self) -> None:
+        any_share = (f"{self.pipeline}#[0-9]*/[0-9]*",)  # as `share_name` has it; names hold no sign of GLOB's
+        self.db.execute("DELETE FROM heads WHERE pipeline GLOB ?", any_share)
+        self.db.execute("DELETE FROM tracks WHERE pipeline GLOB ?", any_share)
+
     def _forget(self, keep: set[str]) -> None:
+        self._forget_shares()
         self.db.execute("DELETE FROM heads WHERE pipeline = ?", (self.pipeline,))
         kept = self.db.execute("SELECT DISTINCT source FROM tracks WHERE pipeline = ?", (self.pipeline,)).fetchall()
         for (source,) in kept:

@@ -1,0 +1,176 @@
+"""Whose records they are, where several processes read one source: each takes those whose order key is its own.
+
+A record's key is computed before the record is mapped, from as little of the mapping as it takes. All processes come
+to the same answer, so that each record and mapping has exactly one owner, and a key's payloads keep their order. What
+has no key, or whose key fails, is shared out by its row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mmh3 import hash as mmh3_hash
+
+from engine.errors import Halt, InvalidPipeline
+from engine.mapping.compiler import Mapper, compile_mapping
+from engine.model import Mapped, Problem, Rows
+from engine.runtime.lanes import Item
+from engine.runtime.ledger import Ticket
+from engine.runtime.plan import MappingPlan, Plan
+
+SEED = 0x5EED  # another one than the lanes': else a process would fill some of its lanes only
+Key = Callable[[Any], Any]
+
+
+def owner(key: Any, of: int) -> int:
+    """Whose the key is: 0 to `of` - 1. Texts and other values of the same look are alike."""
+    text = key if key.__class__ is str else repr(key)
+    number: int = mmh3_hash(text if text.isascii() else text.encode("utf-8", "surrogatepass"), SEED, False)
+    return number % of
+
+
+class Probe:
+    """The order keys of one mapping's records."""
+
+    def __init__(self, plan: MappingPlan, key_of_source: Callable[[Rows, int], Any]) -> None:
+        self._plan, self._key_of_source = plan, key_of_source
+        self._mappers: dict[tuple[str, ...] | None, Mapper] = {}
+
+    def compile(self, columns: tuple[str, ...] | None) -> list[Problem]:
+        """Why the keys of such rows cannot be known beforehand; nothing where they can."""
+        if self._plan.spec.key is None and self._plan.action.key is None:
+            return []
+        context = replace(self._plan.context, lookups=frozenset())
+        mapper, problems = compile_mapping(self._spec(), context=context, columns=columns)
+        if mapper is None:
+            return [problem for problem in problems if not problem.warning]
+        self._mappers[columns] = mapper
+        return []
+
+    def keys(self, rows: Rows) -> list[Any]:
+        """One for each record; None where there is none."""
+        if self._plan.spec.key is None and self._plan.action.key is None:
+            return [self._key_of_source(rows, record) for record in range(len(rows.records))]
+        if rows.columns not in self._mappers and (problems := self.compile(rows.columns)):
+            raise InvalidPipeline(cannot_know(self._plan, problems))
+        mapped = self._mappers[rows.columns](rows)
+        keys: list[Any] = [None] * len(rows.records)
+        for record, key in zip(mapped.sources, self._made(mapped), strict=True):
+            keys[record] = key
+        return keys
+
+    def _made(self, mapped: Mapped) -> Sequence[Any]:
+        if mapped.keys is not None:
+            return mapped.keys
+        return [self._of_payload(payload) for payload in mapped.payloads]
+
+    def _of_payload(self, payload: Any) -> Any:
+        """The key that the vendor sees in a payload, once it is mended."""
+        action = self._plan.action
+        assert action.key is not None
+        try:
+            return action.key(payload if action.mend is None else action.mend(payload))
+        except Exception:  # the payload has not all of its fields, or is refused when it is mapped
+            return None
+
+    def _spec(self) -> Any:
+        """The mapping, less all that does not make the key. Whatever names an element does not compile."""
+        spec = self._plan.spec
+        fields = {} if spec.key is not None else fields_of_key(spec.fields, self._plan.action.key)
+        let = _needed(spec.let, f"{spec.key!r} {fields!r}")
+        return replace(spec, fields=fields, let=let, when=None, each=None, parameters={})
+
+
+def fields_of_key(fields: Any, key: Key | None) -> Any:
+    """Those fields of a payload that its key is made of; all of them where that cannot be told."""
+    asked = Asked()
+    try:
+        assert key is not None
+        key(asked)
+    except Exception:
+        return fields
+    return {n: v for n, v in fields.items() if n in asked.names} if isinstance(fields, dict) else fields
+
+
+class Asked(dict[str, Any]):
+    """An empty payload that remembers what it was asked for. It cannot be asked for everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return default
+
+    def __getitem__(self, name: str) -> Any:
+        self.names.add(name)
+        return ""
+
+    def __contains__(self, name: object) -> bool:
+        self.names.add(str(name))
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        raise TypeError("all of it")
+
+    keys = items = values = copy = __iter__  # type: ignore[assignment]
+
+
+def _needed(let: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """The values that the text may name, and those that these may."""
+    kept = {}
+    for name, value in reversed(list(let.items())):
+        if re.search(rf"\b{re.escape(name)}\b", text):
+            kept[name] = value
+            text += f" {value!r}"
+    return dict(reversed(list(kept.items())))
+
+
+def cannot_know(plan: MappingPlan, problems: Sequence[Problem]) -> str:
+    return (
+        f"mapping {plan.spec.name}: its order key must be known before a record is mapped, so that each process can "
+        f"take its share, and it is not: {problems[0].message}. Give the mapping a `key:` of the record's own "
+        "fields, or its sink `order: none`; or run it with one process"
+    )
+
+
+class Claims:
+    """What belongs to process `number` (0 to `of` - 1) of those sources that all of them read."""
+
+    def __init__(self, plan: Plan, sources: Collection[str], number: int, of: int) -> None:
+        self._number, self._of = number, of
+        self._probes = {source: probes(plan, source) for source in sources}
+
+    def take(self, source: str, rows: Rows, tickets: Sequence[Ticket]) -> None:
+        """Settles what is others'."""
+        for probe, ticket in zip(self._probes.get(source, ()), tickets, strict=False):
+            for row in self._others(probe, rows):
+                ticket.settle_row(row)
+
+    def _others(self, probe: Probe, rows: Rows) -> Iterator[int]:
+        number, of, first = self._number, self._of, rows.start.row
+        for record, key in enumerate(probe.keys(rows)):
+            row = rows.row(record)
+            if (owner(key, of) if key is not None else (first + row) % of) != number:
+                yield row
+
+    def verify(self, plan: MappingPlan, items: Sequence[Item]) -> None:
+        """Raises `Halt` where a payload has a key that is another's: its order could not be kept."""
+        if plan.spec.source not in self._probes:
+            return
+        for item in items:
+            if item.key is not None and owner(item.key, self._of) != self._number:
+                raise Halt(
+                    f"mapping {plan.spec.name}: the order key of a payload became another one while it was mapped, "
+                    "so several processes cannot keep its order; give the mapping a `key:`, and start with --fresh",
+                    where=plan.spec.name, code="key-changed",
+                )  # fmt: skip
+
+
+def probes(plan: Plan, source: str) -> list[Probe]:
+    """One for each mapping of the source, in the order of their tickets."""
+    return [Probe(mapping, plan.sources[source].key) for mapping in plan.of_source(source)]
