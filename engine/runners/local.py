@@ -47,6 +47,7 @@ class Options:
     own_process: bool = True  # nothing else lives in it: the garbage collector may be told to look less often
     prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
     share_pace: bool | None = None  # with other processes, by account; None: where requests leave the process
+    adapt: Callable[[Plan], None] | None = None  # may change the plan before anything is made of it
     aside: str = ""  # a run beside the pipeline's own, with a checkpoint under the pipeline's name and this
 
 
@@ -83,19 +84,46 @@ def run_pipeline(pipeline: Pipeline, registry: Registry, options: Options) -> Ou
             if options.fresh and (moved := state.reset(clock.time())) is not None:
                 options = _telling(options, moved_aside(moved))
             head, saved = state.load()
+            expect_workers(pipeline.name, head, 1)
             return _run(pipeline, registry, options, state, head.run_id if head else run_id, head, saved)
     finally:
         state.close()
+
+
+def expect_workers(name: str, head: Head | None, workers: int) -> None:
+    """Raises `Refused` where a run that was cut off has other shares than so many processes would take up."""
+    if head is not None and head.workers != workers:
+        told = f"with --workers {head.workers}" if head.workers > 1 else "without --workers"
+        raise Refused(
+            f"{name} was cut off in a run {told}, and the positions are those of so many processes; start it "
+            "so again to resume, or anew with --fresh (which sends everything again)"
+        )
 
 
 def _run(
     pipeline: Pipeline, registry: Registry, options: Options, state: State, run_id: str,
     head: Head | None, saved: list[SavedTrack],
 ) -> Outcome:  # fmt: skip
+    run, work = prepared(pipeline, registry, options, state, run_id, head, saved)
+    try:
+        with _interrupting(run, options.signals):
+            run.run()
+        return _outcome(run, work)
+    finally:
+        work.close()  # what finished files were made of goes when the state has forgotten it, not before
+
+
+def prepared(
+    pipeline: Pipeline, registry: Registry, options: Options, state: State, run_id: str,
+    head: Head | None, saved: list[SavedTrack],
+) -> tuple[Run, Work]:  # fmt: skip
+    """A run that may begin, and its parts, which are to be closed. Raises as `run_pipeline` does."""
     started = head.started_at if head else options.clock.time()
-    plan = _plan(pipeline, registry, {"id": run_id, "started_at": iso(started)})
+    plan = planned(pipeline, registry, {"id": run_id, "started_at": iso(started)})
     if head is not None:
         fits(head, plan)
+    if options.adapt is not None:
+        options.adapt(plan)
     transport = _transport(plan, options)
     work = Work(
         plan, state, transport, options.clock, options.chance, Masker(options.secrets),
@@ -107,12 +135,7 @@ def _run(
     run = Run(work, options.observer)
     if options.own_process:
         _spare_the_collector()
-    try:
-        with _interrupting(run, options.signals):
-            run.run()
-    finally:
-        work.close()
-    return _outcome(run, work)
+    return run, work
 
 
 def _telling(options: Options, text: str) -> Options:
@@ -128,7 +151,7 @@ def _telling(options: Options, text: str) -> Options:
     return replace(options, prepare=prepare)
 
 
-def _plan(pipeline: Pipeline, registry: Registry, run: dict[str, Any]) -> Plan:
+def planned(pipeline: Pipeline, registry: Registry, run: dict[str, Any]) -> Plan:
     plan, problems = build(pipeline, registry, run)
     if plan is None:
         raise PlanFailed(problems)
@@ -170,26 +193,32 @@ def _interrupting(run: Run, wanted: bool) -> Iterator[None]:
 
 
 def _outcome(run: Run, work: Work) -> Outcome:
-    outcome = _ended(run, work, run.halted or work.feed.error)
+    outcome = ended(run, work, run.halted or work.feed.error)
     if work.dry:
         return outcome
     try:
         _enter(run, work, outcome.report)
     except (Halt, Refused) as error:
         # What was sent was sent: whoever runs it is told so, though the history is not. The first error is the cause.
-        return outcome if outcome.error is not None else _ended(run, work, error)
+        return outcome if outcome.error is not None else ended(run, work, error)
     return outcome
 
 
-def _ended(run: Run, work: Work, error: EngineError | None) -> Outcome:
-    if isinstance(error, Refused):
-        status, code = "failed", 4
-    elif isinstance(error, InvalidPipeline):
-        status, code = "failed", 2
-    else:
-        status = "halted" if isinstance(error, Halt) else _status(run, work)
-        code = EXIT[status]
+def ended(run: Run, work: Work, error: EngineError | None) -> Outcome:
+    """What came of a run that `error` ended, or nothing but its own end."""
+    status, code = judged(error, interrupted=run.interrupted, letters=work.counts.dead_letters)
     return Outcome(make_report(work, status, error), code, error, tuple(work.letters.examples))
+
+
+def judged(error: EngineError | None, *, interrupted: bool, letters: int) -> tuple[str, int]:
+    """The status and the exit code."""
+    if isinstance(error, Refused):
+        return "failed", 4
+    if isinstance(error, InvalidPipeline):
+        return "failed", 2
+    status = "interrupted" if interrupted else "partial" if letters else "succeeded"
+    status = "halted" if isinstance(error, Halt) else status
+    return status, EXIT[status]
 
 
 def _enter(run: Run, work: Work, report: dict[str, Any]) -> None:
@@ -198,37 +227,39 @@ def _enter(run: Run, work: Work, report: dict[str, Any]) -> None:
     work.state.finish(work.head.run_id, report["started_at"], report["status"], report, keep=keep)
 
 
-def _status(run: Run, work: Work) -> str:
-    if run.interrupted:
-        return "interrupted"
-    return "partial" if work.counts.dead_letters else "succeeded"
-
-
 def _kept_sources(work: Work) -> list[str]:
     return [name for name, plan in work.plan.sources.items() if plan.spec.mode == "append"]
 
 
 def make_report(work: Work, status: str, error: EngineError | None) -> dict[str, Any]:
     """The run report of `schemas/report.json`."""
-    counts = work.counts
+    path = None if work.dry else str(work.letters.path)
+    report = report_of(work.plan.pipeline.name, work.head, status, error, work.seconds, path, resumed=work.resumed)
+    return {**report, "dry_run": True} if work.dry else report
+
+
+def report_of(
+    pipeline: str, head: Head, status: str, error: EngineError | None, seconds: float, letters: str | None,
+    *, resumed: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The same of any run. `letters` is the path of the dead letters."""
+    counts = head.counts
     report: dict[str, Any] = {
-        "pipeline": work.plan.pipeline.name,
-        "run_id": work.head.run_id,
+        "pipeline": pipeline,
+        "run_id": head.run_id,
         "status": status,
-        "resumed": work.resumed,
-        "started_at": iso(work.head.started_at),
-        "seconds": round(work.seconds, 3),
+        "resumed": resumed,
+        "started_at": iso(head.started_at),
+        "seconds": round(seconds, 3),
         "sources": msgspec.to_builtins(counts.sources),
         "mappings": msgspec.to_builtins(counts.mappings),
         "sinks": {n: {**msgspec.to_builtins(s), "throttled_seconds": round(s.throttled_seconds, 3)}
                   for n, s in counts.sinks.items()},
-        "dead_letters": {"path": None if work.dry else str(work.letters.path), "count": counts.dead_letters},
+        "dead_letters": {"path": letters, "count": counts.dead_letters},
         "warnings": dict(counts.notes),
     }  # fmt: skip
-    if work.dry:
-        report["dry_run"] = True
-    if work.head.abandoned:
-        report["abandoned"] = work.head.abandoned
+    if head.abandoned:
+        report["abandoned"] = head.abandoned
     if error is not None:
         report["error"] = {"reason": str(error), **_placed(error)}
     return report
