@@ -85,7 +85,7 @@ def _part(registry: Registry, kind: str, name: str) -> Iterator[str]:
         yield from ("", f"`with` of `{name}`:", "")
         yield from _table(inline(schema["$defs"]["with"], schema))
     if kind == "sinks":
-        actions = getattr(registry.load(kind, name), "actions", dict)()
+        actions: Mapping[str, Any] = getattr(registry.load(kind, name), "actions", dict)()
         for action, shape in schema["$defs"].items():
             if action in actions:
                 yield from _action(name, actions[action], inline(shape, schema))
@@ -157,8 +157,7 @@ def _type(shape: Schema) -> str:
         return _code(shape["const"])
     kinds = shape.get("type", "any")
     kinds = kinds if isinstance(kinds, list) else [kinds]
-    words = [_list_of(shape) if kind == "array" else {"object": "map"}.get(kind, kind) for kind in kinds]
-    return " or ".join(words)
+    return " or ".join(_list_of(shape) if kind == "array" else "map" if kind == "object" else kind for kind in kinds)
 
 
 def _list_of(shape: Schema) -> str:
