@@ -4,8 +4,8 @@
     python -m benchmarks j1 j2 --all                         full sizes
     python -m benchmarks --write docs/performance.md         everything; the tables go into the page's marked block
 
-Peers come from `make bench-setup`; one that is missing is left out and said so. Outputs are compared by content before
-any time is taken. CPU seconds and ratios within one run are to be trusted, wall seconds on a busy machine are not.
+Peers come from `make bench-setup`; one that is missing is left out and said so. Outputs are compared by content
+before any time is taken. CPU seconds and ratios within one run are to be trusted, wall seconds on a busy machine are not.
 """
 
 from __future__ import annotations
@@ -42,12 +42,16 @@ def main() -> None:
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser("benchmarks", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"any of {', '.join([*JOBS, *OTHERS])}; all by default")
+    parser.add_argument(
+        "jobs", nargs="*", metavar="JOB", help=f"any of {', '.join([*JOBS, *OTHERS])}; all by default"
+    )
     parser.add_argument("--only", metavar="NAME,NAME", help="these contenders only")
     parser.add_argument("--rounds", type=int, help="how often each runs; the median counts (3)")
     parser.add_argument("--rows", type=int, help="another number of rows")
     parser.add_argument("--all", action="store_true", help="full sizes")
-    parser.add_argument("--short", action="store_true", help="small sizes, one round: does it run, not how fast it is")
+    parser.add_argument(
+        "--short", action="store_true", help="small sizes, one round: does it run, not how fast it is"
+    )
     parser.add_argument("--write", type=Path, metavar="FILE", help="replace the marked block of this page")
     options = parser.parse_args()
     if unknown := [name for name in options.jobs if name not in (*JOBS, *OTHERS)]:

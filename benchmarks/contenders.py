@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -52,22 +53,41 @@ def engine(name: str = "ours", pipeline: str | None = None, *, ends: tuple[int, 
             "INPUT": str(task.source), "OUTPUT": task.target, "ITERABLE_URL": task.target, "PYTHONPATH": str(ROOT),
             "ITERABLE_API_KEY": "bench-key-0123", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ,
         }  # fmt: skip
-        return [sys.executable, "-m", "engine", "run", "--no-progress", "--fresh", "--state", ".state", str(file)], told
+        if task.trusted:  # both transports trust what certifi names
+            told["PYTHONPATH"] = f"{ROOT / 'benchmarks' / 'trust'}{os.pathsep}{ROOT}"
+        return [
+            sys.executable,
+            "-m",
+            "engine",
+            "run",
+            "--no-progress",
+            "--fresh",
+            "--state",
+            ".state",
+            str(file),
+        ], told
 
     return Contender(name, command, missing, ends, ours=True, follows=follows)
 
 
 def peer(name: str, script: str | None = None, *more: str, room: str | None = None, **environ: str) -> Contender:
     """`peers/SCRIPT_job.py JOB INPUT TARGET` with the Python of `.bench/ROOM`."""
-    python = ROOT / ".bench" / (room or name) / "bin" / "python"
+    home = ROOT / ".bench" / (room or name)
+    return in_room(name, home, script or name, *more, **environ)
+
+
+def in_room(
+    name: str, home: Path, script: str, *more: str, how: str = "make bench-setup", **environ: str
+) -> Contender:
+    """The same with an environment anywhere."""
+    python = home / "bin" / "python"
 
     def command(task: Task) -> tuple[list[str], dict[str, str]]:
-        file = str(PEERS / f"{script or name}_job.py")
+        file = str(PEERS / f"{script}_job.py")
         told = {"PYTHONPATH": "", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ}
         return [str(python), file, *more, task.job, str(task.source), task.target], told
 
-    stamp = ROOT / ".bench" / (room or name) / ".installed"
-    return Contender(name, command, lambda: None if stamp.exists() else "not installed: make bench-setup")
+    return Contender(name, command, lambda: None if (home / ".installed").exists() else f"not installed: {how}")
 
 
 def program(name: str, binary: str, arguments: Callable[[Task], list[str]], *, follows: bool = True) -> Contender:
@@ -77,12 +97,17 @@ def program(name: str, binary: str, arguments: Callable[[Task], list[str]], *, f
         line = [shutil.which(binary) or binary, *arguments(task)]
         return ["sh", "-c", 'exec "$0" "$@" > out.jsonl', *line], {}
 
-    return Contender(name, command, lambda: None if shutil.which(binary) else f"no {binary} on this machine", follows=follows)
+    return Contender(
+        name, command, lambda: None if shutil.which(binary) else f"no {binary} on this machine", follows=follows
+    )
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job: its data and sizes (usual, `--all`, `--short`), and who takes part. `latency` in seconds: over a vendor."""
+    """A job: its data and sizes (usual, `--all`, `--short`), and who takes part.
+
+    `latency`, in seconds, says that it goes to a vendor; `work` is what peers and pipelines know the job as.
+    """
 
     name: str
     title: str

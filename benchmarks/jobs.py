@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from benchmarks import data
-from benchmarks.contenders import PEERS, Job, Task, engine, peer, program
+from importlib.util import find_spec
 
-OURS = engine()
+from benchmarks import data
+from benchmarks.contenders import PEERS, Job, Task, engine, in_room, peer, program
+from benchmarks.measure import ROOT
+
+OURS = engine(ENGINE_TRANSPORT="requests")
+FAST = engine("ours, fast", missing=lambda: _no_pycurl(), ENGINE_TRANSPORT="curl")
 FLOOR = peer("floor")
 POLARS = peer("polars", POLARS_MAX_THREADS="1")
 DUCKDB = peer("duckdb")
+
+
+def _no_pycurl() -> str | None:
+    return None if find_spec("pycurl") else "not installed: pip install 'engine[fast]'"
 
 
 BODY = PEERS / "purchase.json"
@@ -21,6 +29,8 @@ def _miller(task: Task) -> list[str]:
 
 
 JINJA = peer("jinja")
+
+
 def _h2load(task: Task) -> list[str]:
     return ["--h1", "-n", str(task.rows), "-c", str(task.in_flight), "-d", str(BODY), "-H", "content-type: application/json",
             f"{task.target}/commerce/trackPurchase"]  # fmt: skip
@@ -31,6 +41,8 @@ H2LOAD = program("h2load (sends only)", "h2load", _h2load, follows=False)
 LOOPS = tuple(
     peer(f"{client} loop", "http", client, room="http") for client in ("pycurl", "aiohttp", "urllib3", "requests")
 )
+DLT, SINGER, AIRBYTE, BEAM, DRT = (peer(name) for name in ("dlt", "singer", "airbyte", "beam", "drt"))
+IMPORTER = in_room("iterable-data-import", ROOT / ".clients" / "iterable", "iterable_data_import", how="make clients")
 MAPPING = engine("mapping alone", "mapping", follows=False)
 
 JOBS = {
@@ -39,18 +51,18 @@ JOBS = {
         Job("j1", "CSV rows to nested JSON lines", data.people, (100_000, 500_000, 500),
             (OURS, FLOOR, DUCKDB, POLARS, MILLER)),
         Job("j1-start", "the same with few rows, start-up included", data.people, (50_000, 50_000, 500),
-            (OURS, FLOOR, DUCKDB, POLARS, JINJA), work="j1"),
+            (OURS, FLOOR, DUCKDB, POLARS, JINJA, DLT, BEAM, SINGER, AIRBYTE), work="j1"),
         Job("j2", "nested JSON lines to JSON lines", data.orders, (50_000, 200_000, 500),
             (OURS, FLOOR, DUCKDB, POLARS, MILLER)),
         Job("j3", "J1's objects as bulk bodies of 1,000 to a vendor", data.people, (100_000, 200_000, 3_000),
-            (OURS, FLOOR, MAPPING), latency=0.0, in_flight=4),
+            (OURS, FAST, FLOOR, MAPPING, DLT, IMPORTER, SINGER, DRT), latency=0.0, in_flight=4),
         Job("j3-far", "the same, 50 ms away, 16 in flight", data.people, (100_000, 200_000, 3_000),
-            (OURS, MAPPING), work="j3", latency=0.05, in_flight=16),
+            (OURS, FAST, MAPPING), work="j3", latency=0.05, in_flight=16),
         Job("j4", "one POST of 300 bytes a row, 64 in flight", data.people, (10_000, 20_000, 300),
-            (OURS, FLOOR, H2LOAD, *LOOPS), latency=0.0, in_flight=64),
+            (OURS, FAST, FLOOR, H2LOAD, *LOOPS), latency=0.0, in_flight=64),
         Job("j4-far", "the same, 20 ms away", data.people, (10_000, 10_000, 300),
-            (OURS, H2LOAD, *LOOPS), work="j4", latency=0.02, in_flight=64),
+            (OURS, FAST, H2LOAD, *LOOPS), work="j4", latency=0.02, in_flight=64),
         Job("j4-tls", "J4 over TLS", data.people, (10_000, 20_000, 300),
-            (OURS, *LOOPS), work="j4", latency=0.0, in_flight=64, tls=True),
+            (OURS, FAST, *LOOPS), work="j4", latency=0.0, in_flight=64, tls=True),
     )
 }  # fmt: skip

@@ -26,7 +26,8 @@ def difference(one: Path, other: Path) -> str | None:
 def _in_order(one: Path, other: Path) -> bool:
     with one.open("rb") as first, other.open("rb") as second:
         return all(
-            a is not None and b is not None and (a == b or DECODE(a) == DECODE(b)) for a, b in zip_longest(first, second)
+            a is not None and b is not None and (a == b or DECODE(a) == DECODE(b))
+            for a, b in zip_longest(first, second)
         )
 
 

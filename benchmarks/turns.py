@@ -94,7 +94,14 @@ def _once(
     place = folder / "place"
     place.mkdir(exist_ok=True)
     output = place / "out.jsonl"
-    task = Task(job.work or job.name, source, address or str(output), rows, job.in_flight, folder / "ca.pem" if job.tls else None)
+    task = Task(
+        job.work or job.name,
+        source,
+        address or str(output),
+        rows,
+        job.in_flight,
+        folder / "ca.pem" if job.tls else None,
+    )
     command, environ = one.command(task)
     cost = run(command, place, ends=one.ends, **environ)
     if kept is not None and not address:

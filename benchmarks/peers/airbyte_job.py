@@ -1,7 +1,6 @@
 """`airbyte_job.py j1 INPUT OUTPUT`: a source of the Airbyte CDK whose fields are added by its Jinja transformation.
 
-Generous to the peer: its records come from a file and not over HTTP, and nothing reads the messages that it prints; the
-records of those messages are written to OUTPUT by a pass over them.
+Generous to the peer: its records come from a file, not over HTTP. Those in its messages are written to OUTPUT.
 """
 
 import csv

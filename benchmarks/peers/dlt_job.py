@@ -1,4 +1,4 @@
-"""`dlt_job.py JOB INPUT TARGET`: a resource with a mapping function, and a custom destination that writes or posts."""
+"""`dlt_job.py JOB INPUT TARGET`: a resource, a mapping function, and a destination that writes or posts."""
 
 import csv
 import json

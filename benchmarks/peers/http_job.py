@@ -1,4 +1,4 @@
-"""`http_job.py CLIENT j4 INPUT ADDRESS`: J4's bodies over one client, `IN_FLIGHT` at once; what a loop by hand costs."""
+"""`http_job.py CLIENT j4 INPUT ADDRESS`: J4's bodies over one client, `IN_FLIGHT` at once: a loop by hand."""
 
 import asyncio
 import csv

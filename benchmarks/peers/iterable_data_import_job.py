@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import person as bench_person
 from iterable_data_import import (
     CommerceItem,
     FileFormat,
@@ -39,8 +40,16 @@ def purchase(record):
     return TrackPurchase(Purchase(UserProfile(record["email"].lower(), record["id"]), [item], 1.5))
 
 
-job, path = sys.argv[1:]
-client = SyncApiClient("bench-key", os.environ["ITERABLE_URL"])
+def person(record):
+    """J3's mapping."""
+    fields = bench_person.person(record)
+    return UpdateUserProfile(UserProfile(fields["email"], None, fields["dataFields"]))
+
+
+job, path = sys.argv[1:3]
+client = SyncApiClient("bench-key", os.environ.get("ITERABLE_URL") or sys.argv[3])
 importer = SyncApiImporter(client, NoOpApiErrorRecorder())
 source = FileSystem(Path(path), FileFormat.CSV)
-IterableDataImport(source, importer, NoOpMapErrorRecorder()).run({"users": user, "purchases": purchase}[job])
+IterableDataImport(source, importer, NoOpMapErrorRecorder()).run(
+    {"users": user, "purchases": purchase, "j3": person}[job]
+)

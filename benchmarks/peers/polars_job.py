@@ -9,7 +9,9 @@ from polars import col
 def people(path):
     frame = pl.read_csv(path, infer_schema=False)
     ltv, orders = col("ltv").cast(pl.Float64), col("orders").cast(pl.Int64)
-    tier = pl.when(ltv >= 500).then(pl.lit("gold")).when(ltv >= 100).then(pl.lit("silver")).otherwise(pl.lit("bronze"))
+    tier = (
+        pl.when(ltv >= 500).then(pl.lit("gold")).when(ltv >= 100).then(pl.lit("silver")).otherwise(pl.lit("bronze"))
+    )
     fields = pl.struct(
         col("first_name").str.to_titlecase().alias("firstName"),
         col("country").str.to_uppercase(),
