@@ -79,7 +79,8 @@ def _file() -> Iterator[str]:
 
 def _part(registry: Registry, kind: str, name: str) -> Iterator[str]:
     schema = registry.schema(kind, name)
-    yield from ("", f"### {kind[:-1].capitalize()} `{name}`", "", _sentence(schema.get("description") or schema.get("title", "")), "")
+    about = schema.get("description") or schema.get("title", "")
+    yield from ("", f"### {kind[:-1].capitalize()} `{name}`", "", _sentence(about), "")
     yield from _table(inline({**schema, "$defs": {}}, schema))
     if kind == "lookups":
         yield from ("", f"`with` of `{name}`:", "")
