@@ -65,6 +65,8 @@ class LiveProgress:
                 *(f"{n:,}" for n in (count.records, count.delivered, bad)),
                 f"{rate:,.0f}",
             )
+        for text in progress.waits:
+            table.add_row(Text(printable(text)))
         self._live.update(table, refresh=True)
 
     def say(self, text: str) -> None:
@@ -80,7 +82,7 @@ def progress_line(progress: Progress) -> str:
         bad = count.failed + count.rejected + count.unknown
         parts.append(f"{name}: {count.records:,} records, {count.delivered:,} delivered, {bad:,} rejected")
     rate = sum(s.read for s in progress.counts.sources.values()) / progress.seconds if progress.seconds else 0.0
-    return f"{progress.seconds:.0f} s, {rate:,.0f} rows/s; " + "; ".join(parts)
+    return f"{progress.seconds:.0f} s, {rate:,.0f} rows/s; " + "; ".join([*parts, *progress.waits])
 
 
 # --- the report ---------------------------------------------------------------------------------------

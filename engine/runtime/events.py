@@ -17,6 +17,7 @@ class Progress:
     in_flight: int
     open_rows: int
     reading: bool
+    waits: tuple[str, ...] = ()  # whom the run waits for, in words
 
 
 class Observer(Protocol):

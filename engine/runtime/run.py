@@ -33,6 +33,7 @@ class Run:
         self._interrupts = 0
         self._stop_by: float | None = None
         self._committed = self._told = self._clock.now()
+        self._waited = False
 
     def run(self) -> None:
         """The loop: take answers, commit, read, send, wait."""
@@ -152,6 +153,10 @@ class Run:
         if now - self._told >= TELL_AFTER:
             self._told = now
             work = self._work
-            self._observer.progress(
-                Progress(now - work.began, work.counts, self._courier.flying, work.ledger.rows, not self._feed.ended)
-            )
+            waits = tuple(self._courier.waits)
+            for text in waits if bool(waits) != self._waited else ():
+                self._observer.say(text)
+            self._waited = bool(waits)
+            self._observer.progress(Progress(
+                now - work.began, work.counts, self._courier.flying, work.ledger.rows, not self._feed.ended, waits
+            ))  # fmt: skip
