@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from engine.console import lose, open_missing, stderr
+from engine.console import lose, open_missing, stderr, told
 from engine.errors import EngineError, Halt, Refused
 
 USAGE, HALTED, REFUSED, DEFECT = 2, 3, 4, 70
@@ -34,7 +34,7 @@ def main() -> None:
         stderr(f"engine: {error}")
         code = REFUSED
     except Halt as error:
-        stderr(f"engine: {error}" + (f" ({error.where})" if error.where else ""))
+        stderr(f"engine: {told(error)}")
         code = HALTED
     except EngineError as error:
         stderr(f"engine: {error}")

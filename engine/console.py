@@ -12,6 +12,7 @@ from typing import Any, TextIO
 import msgspec
 
 from engine.config.messages import printable, printable_json, printable_lines
+from engine.runtime.disk import told as told
 from engine.runtime.events import Progress
 
 PLAIN_EVERY = 10.0  # seconds between two plain progress lines
@@ -123,12 +124,17 @@ def report_text(
     if report.get("abandoned"):
         lines.append(f"  abandoned  {report['abandoned']:,} payloads were in flight; the next start sends them again")
     if "error" in report:
-        lines.append(f"  {report['status']:<10} {report['error']['reason']}")
+        lines.append(f"  {report['status']:<10} {_why(report['error'])}")
     if limit is not None and not report.get("dry_run"):
         lines.append(f"  --limit {limit}: where a source has more rows, the next start goes on from there.")
     if report["status"] in ("halted", "interrupted"):
         lines.append("  The position is kept: run the same command again to go on.")
     return "\n".join(map(printable, lines))
+
+
+def _why(error: dict[str, Any]) -> str:
+    where = error.get("where", "")
+    return error["reason"] if where in error["reason"] else f"{error['reason']} ({where})"
 
 
 def several(number: int, word: str) -> str:

@@ -20,6 +20,7 @@ from engine.registry import Registry, pretend_world
 from engine.runners.local import Options, run_pipeline
 from engine.runners.requests import shown
 from engine.runtime.clock import Clock
+from engine.runtime.disk import told
 from engine.runtime.masks import Masker
 from engine.runtime.transport import Dry, Pretend, Transport
 
@@ -68,9 +69,7 @@ def _run_one(
 
 
 def _could_not_begin(pipeline: Pipeline, error: EngineError, reports: Reports, mask: Masker) -> int:
-    stderr(
-        mask(f"{pipeline.name}: {error}" + (f" ({error.where})" if isinstance(error, Halt) and error.where else ""))
-    )
+    stderr(mask(f"{pipeline.name}: {told(error) if isinstance(error, Halt) else error}"))
     status, code = ("halted", 3) if isinstance(error, Halt) else ("failed", 4 if isinstance(error, Refused) else 2)
     reports.publish({"pipeline": pipeline.name, "status": status, "error": {"reason": str(error)}}, mask)
     return code
