@@ -17,6 +17,7 @@ from engine.errors import EngineError, Halt, InvalidPipeline, Refused
 from engine.model import Problem
 from engine.registry import Registry
 from engine.runtime.clock import Clock, SystemClock, iso
+from engine.runtime.disk import room_left
 from engine.runtime.events import Observer, Silent
 from engine.runtime.ledger import SavedTrack
 from engine.runtime.masks import Masker
@@ -194,11 +195,14 @@ def _interrupting(run: Run, wanted: bool) -> Iterator[None]:
 
 def _outcome(run: Run, work: Work) -> Outcome:
     outcome = ended(run, work, run.halted or work.feed.error)
+    if not run.complete:
+        work.keep_parts()
     if work.dry:
         return outcome
     try:
         _enter(run, work, outcome.report)
     except (Halt, Refused) as error:
+        work.keep_parts()
         # What was sent was sent: whoever runs it is told so, though the history is not. The first error is the cause.
         return outcome if outcome.error is not None else ended(run, work, error)
     return outcome
@@ -261,8 +265,12 @@ def report_of(
     if head.abandoned:
         report["abandoned"] = head.abandoned
     if error is not None:
-        report["error"] = {"reason": str(error), **_placed(error)}
+        report["error"] = {"reason": f"{error}{_room(error)}", **_placed(error)}
     return report
+
+
+def _room(error: EngineError) -> str:
+    return room_left(error, error.where) if isinstance(error, Halt) and error.where else ""
 
 
 def _placed(error: EngineError) -> dict[str, str]:

@@ -8,7 +8,7 @@ that was cut off goes on where it stood. What is refused again is a dead letter 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +23,7 @@ from engine.registry import Registry
 from engine.runners.letters import Entry, LetterSource, OnlyLetters, entries_of, is_redacted
 from engine.runners.local import Options, Outcome, run_pipeline
 from engine.runtime.clock import iso
-from engine.runtime.deadletters import read_letters
+from engine.runtime.deadletters import letter_id, read_letters
 from engine.runtime.plan import make
 from engine.runtime.state import State
 from engine.runtime.work import Work
@@ -100,7 +100,7 @@ def _chosen(
     cut_off = journal.open_letters()
     chosen: list[Letter] = []
     for letter in letters:
-        if journal.name_of(letter) in cut_off if cut_off else not ids or letter["id"].startswith(tuple(ids)):
+        if journal.is_open(letter, cut_off) if cut_off else not ids or letter["id"].startswith(tuple(ids)):
             reason = "replayed before" if journal.is_done(letter) else _unfit(letter, pipeline, registry)
             row = _reread(letter, pipeline, registry) if not reason and letter["mapping"] is None else letter
             if reason or row is None:
@@ -154,7 +154,7 @@ class Journal:
     """Which letters are being replayed, and which are done, in the state. A letter is named by its id and run."""
 
     def __init__(self, state: State, pipeline: str) -> None:
-        self._state, self._space = state, f"{pipeline}{ASIDE}"
+        self._state, self._pipeline, self._space = state, pipeline, f"{pipeline}{ASIDE}"
 
     def name_of(self, letter: Letter) -> str:
         return f"{letter['id']}:{letter['run_id']}"
@@ -165,6 +165,14 @@ class Journal:
     def open_letters(self) -> set[str]:
         """Those of a replay that was begun and is not over."""
         return set(self._open()["letters"]) if self._state.path.exists() else set()
+
+    def is_open(self, letter: Letter, cut_off: Collection[str]) -> bool:
+        """Is it one of these, or did the replay that was cut off itself say the last word of it?"""
+        if self.name_of(letter) in cut_off:
+            return True
+        head, _ = self._state.load()
+        again = head is not None and letter["run_id"] == head.run_id
+        return again and any(name.startswith(f"{letter['id']}:") for name in cut_off)
 
     def begin(self, letters: Iterable[Letter]) -> None:
         if self._open()["letters"]:
@@ -178,12 +186,20 @@ class Journal:
         newest = self._newest()
         if not said["letters"] or newest == said["after"] or self._state.load()[0] is not None:
             return 0, 0
-        again = {letter["id"] for letter in letters if letter["run_id"] == newest}
+        again = {letter["id"]: letter for letter in letters if letter["run_id"] == newest}
         done = [name for name in said["letters"] if name.partition(":")[0] not in again]
         for name in done:
             self._state.remember(self._space, name, b"done")
         self._state.remember(self._space, "open", None)
-        return len(done), len(again)
+        replaced = {self._of_the_whole(letter) for letter in again.values()}
+        return sum(name.partition(":")[0] not in replaced for name in done), len(again)
+
+    def _of_the_whole(self, letter: Letter) -> str:
+        """The id that the letter would have if its record had failed before it became a payload."""
+        origin = letter["origin"]
+        return letter_id(
+            self._pipeline, letter["source"], letter["mapping"] or "", origin["file"], origin["offset"], -1
+        )
 
     def _open(self) -> dict[str, Any]:
         kept = self._state.recall(self._space, "open")

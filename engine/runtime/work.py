@@ -182,6 +182,13 @@ class Work:
             elif sink.spool is not None:
                 sink.spool.finish()
 
+    def keep_parts(self) -> None:
+        """The state still speaks of what finished files were made of: the next start finishes them again."""
+        for sink in self.plan.sinks.values():
+            keep = getattr(sink.writer, "keep_parts", None) if isinstance(sink, WriterSink) else None
+            if keep is not None:
+                keep()
+
     def close(self) -> None:
         for bucket in self._shared.values():
             bucket.close()

@@ -102,6 +102,10 @@ class FileSink:
         if self._others or not self._is_part:
             self._shelf.finish(keep_empty=self._on_empty == "file")
 
+    def keep_parts(self) -> None:
+        """`close` shall leave the part files of finished files, too."""
+        self._shelf.keep_parts()
+
     def close(self) -> None:
         """Lets go. Unfinished part files stay for a resume; those of finished files are of no more use."""
         self._shelf.close()

@@ -89,6 +89,9 @@ class Shelf:
                 file.discard()
         self._finished = True
 
+    def keep_parts(self) -> None:
+        self._finished = False
+
     def close(self) -> None:
         """Lets go of all files; what only finished ones needed goes."""
         for file in self._open.values():

@@ -1,5 +1,7 @@
 """A run from the lock to the report, where its state cannot be used."""
 
+import gzip
+
 import pytest
 
 from engine.errors import Halt, Refused
@@ -93,8 +95,9 @@ def test_an_interrupted_run_whose_history_cannot_be_written_halts(tmp_path, monk
 
 
 @pytest.mark.parametrize("failing", ["finish", "become"])
-def test_files_that_cannot_be_finished_halt_and_the_next_start_finishes_them(tmp_path, monkeypatch, failing):
-    world = World(tmp_path, FILES)
+@pytest.mark.parametrize("packing", ["", ".gz"])
+def test_files_that_cannot_be_finished_halt_and_the_next_start_finishes_them(tmp_path, monkeypatch, failing, packing):
+    world = World(tmp_path, FILES.replace(".csv}", ".csv" + packing + "}"))
     world.write("customers.csv", customers(30))
     become = Part.become
 
@@ -114,4 +117,7 @@ def test_files_that_cannot_be_finished_halt_and_the_next_start_finishes_them(tmp
     again = world.run()
     assert again.exit == 0 and again.report["resumed"]
     for name in ("first", "second"):
-        assert (tmp_path / "out" / f"{name}.csv").read_text().splitlines() == ["id", *map(str, range(30))]
+        data = (tmp_path / "out" / f"{name}.csv{packing}").read_bytes()
+        text = (gzip.decompress(data) if packing else data).decode()
+        assert text.splitlines() == ["id", *map(str, range(30))]
+    assert not list(tmp_path.glob("out/*.part")), "what finished files were made of is of no more use"

@@ -190,6 +190,25 @@ def test_a_replay_that_was_cut_off_goes_on(tmp_path):
     assert world.replay(small).outcome is None
 
 
+def test_a_replay_that_was_cut_off_after_a_letter_was_refused_again_loses_nothing(tmp_path):
+    world = Again(tmp_path)
+    rows = {1: "1,user1@shop.test,x", 2: "2,nobody,x", 3: "3,user3@shop.test,x"}
+    world.write("customers.csv", customers(5, rows))
+    world.run()
+    small = MENDED.replace("api_key:", "batch: {max_records: 1}, concurrency: 1, retry: {max_attempts: 1}, api_key:")
+
+    def dies(request):
+        if len(world.requests) > 2:
+            raise NoAnswer("gone")
+        return world.world.handle(request)
+
+    assert world.replay(small, handle=dies).outcome.report["status"] == "halted"
+    done = world.replay(small)
+    assert done.outcome.report["resumed"] and (done.chosen, done.delivered, done.again) == (3, 2, 1)
+    assert [user["userId"] for user in world.sent()] == ["3"]
+    assert {"user1@shop.test", "user3@shop.test"} <= {person.email for person in world.vendor.people.everybody}
+
+
 def test_a_cut_off_replay_refuses_another_file(tmp_path):
     world = Again(tmp_path)
     world.write("customers.csv", customers(6, {n: f"{n},user{n}@shop.test,x" for n in (1, 2)}))
