@@ -43,13 +43,15 @@ class Seam:
         self.files: dict[int, tuple[str, int]] = {}  # path and number of a handle
         self._lock = threading.RLock()
         self._write, self._kill = os.write, os.kill
-        self._journal = os.open(plan["journal"], os.O_WRONLY | os.O_CREAT | os.O_APPEND) if "journal" in plan else None
+        self._journal = (
+            os.open(plan["journal"], os.O_WRONLY | os.O_CREAT | os.O_APPEND) if "journal" in plan else None
+        )
 
     def ours(self, path: Any) -> str | None:
         """The path below the working directory, if that is where it is."""
         if not isinstance(path, (str, os.PathLike)):
             return None
-        whole = os.path.join(os.getcwd(), os.fspath(path))
+        whole = str(Path.cwd() / path)
         return whole[len(self.home) :] if whole.startswith(self.home) else None
 
     def call(self, name: str, path: str | None, act: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
@@ -113,7 +115,7 @@ class Seam:
 
         def open_(path: Any, flags: int, *more: Any, **named: Any) -> int:
             ours = self.ours(path) if named.get("dir_fd") is None else None
-            making = ours is not None and flags & os.O_CREAT and not os.path.exists(path)
+            making = ours is not None and flags & os.O_CREAT and not Path(path).exists()
             act = lambda: real_open(path, flags, *more, **named)  # noqa: E731
             handle: int = self.call("open", ours, act) if making else act()
             if ours is not None:
@@ -191,7 +193,9 @@ class Watched:
         self._seam, self._file, self._path = seam, file, path
 
     def write(self, data: Any) -> Any:
-        return self._seam.call("write", self._path, lambda: self._put(data), lambda: self._put(data[: len(data) // 2]))
+        return self._seam.call(
+            "write", self._path, lambda: self._put(data), lambda: self._put(data[: len(data) // 2])
+        )
 
     def _put(self, data: Any) -> Any:
         written = self._file.write(data)
