@@ -145,7 +145,8 @@ class Run:
         if reading or self._work.answered or not (self._courier.flying or self._courier.deadline()):
             return now
         moments = [self._stop_by, self._courier.deadline(), now + 1.0]
-        moments += [sink.lanes.linger_deadline(sink.linger) for sink in self._sinks]
+        if not self._stopping:  # nothing will be sent any more: a batch that waits must not keep the loop awake
+            moments += [sink.lanes.linger_deadline(sink.linger) for sink in self._sinks]
         return min(moment for moment in moments if moment is not None)
 
     def _tell(self) -> None:

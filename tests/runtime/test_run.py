@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from dataclasses import replace
 
 import pytest
 
@@ -506,6 +507,46 @@ def test_an_interrupt_inside_a_long_wait_ends_it(tmp_path):
         assert world.run(handle=handle).exit == 130
     assert world.clock.now() - began <= 10.0
     assert world.run().exit == 0
+
+
+def test_an_interrupted_run_sleeps_until_what_flies_comes_in(tmp_path):
+    """A batch that waits in a free lane is not sent any more: its moment must not keep the loop awake."""
+    settings = (
+        '"${ITERABLE_API_KEY}", batch: {max_records: 4, max_wait: 1s}, concurrency: 2, rate_limit: {requests: 0}'
+    )
+    world = World(tmp_path, USERS.replace('"${ITERABLE_API_KEY}"', settings))
+    world.write("customers.csv", customers(41))
+    from engine.runtime.run import Run
+    from engine.runtime.transport import Pretend
+
+    runs, turns = [], []
+    made = Run.__init__
+
+    def remember(self, *args):
+        made(self, *args)
+        runs.append(self)
+
+    def handle(request):
+        if len(world.requests) == 1:
+            runs[0].interrupt()
+            return replace(world.world.handle(request), delay=8.0)
+        return world.world.handle(request)
+
+    class Counted(Pretend):
+        def wait(self, until):
+            turns.append(until)
+            assert len(turns) < 500, "the loop spins"
+            return super().wait(until)
+
+    def ask(request):
+        world.requests.append(request)
+        return handle(request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "__init__", remember)
+        outcome = world.run(transport=lambda _, clock: Counted(ask, clock))
+    assert outcome.exit == 130 and world.clock.now() >= 8.0
+    assert world.run().report["mappings"]["profiles"]["delivered"] == 41
 
 
 def test_a_dry_run_shows_requests_and_leaves_no_trace(world):
