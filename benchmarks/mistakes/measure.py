@@ -80,10 +80,10 @@ def judged(kind: str, mistake: Mistake, said: Said, text: str) -> Outcome:
     places = set(_places(said.text))
     lines = mistake.lines(text)
     right = {(line, column) for line, column in places if line in lines}
-    return Outcome(
-        kind, said, _names_file(said.text, mistake.file), bool(right), any(column for _, column in right),
-        sum(_holds(said.text, word) for word in mistake.wrong), bool(mistake.mend) and _holds(said.text, mistake.mend),
-    )  # fmt: skip
+    named = sum(_holds(said.text, word) for word in mistake.wrong)
+    mend = bool(mistake.mend) and _holds(said.text, mistake.mend)
+    column = any(column for _, column in right)
+    return Outcome(kind, said, _names_file(said.text, mistake.file), bool(right), column, named, mend)
 
 
 def _holds(text: str, word: str) -> bool:

@@ -63,4 +63,4 @@ def _details(measured: Measured) -> Iterator[str]:
                 words = one.message.replace("|", "\\|").replace("`", "'")
                 yield f"| {title} | {tool.name} | `{one.said.command}` | {one.said.exit} | `{words}` |"
             else:
-                yield f"| {title} | {tool.name} | – | {one.said.exit} | – |"
+                yield f"| {title} | {tool.name} | - | {one.said.exit} | - |"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.config.build import Builder
-from engine.config.nodes import Node
+from engine.config.nodes import Entry, Node
 from engine.config.pipeline import DeadLetters, LookupSpec, MappingSpec, Pipeline, SourceSpec
 from engine.config.shapes import KINDS
 from engine.model import Problem
@@ -21,6 +21,12 @@ _BESIDE = frozenset({"unknown-field", "missing-field", "wrong-type", "unknown-ke
 """Findings about a value's place or type: what is wrong within its expression is another matter."""
 _SHAPE = frozenset({"bad-payload", "bad-each", "bad-name", "reserved-name", "shadowed-name", "bad-key"})
 """Findings about expressions that repeat what was found about the shape."""
+
+
+_APART = frozenset(
+    {"format", "mode", "max_line", "ragged", "on_empty", "duplicate_keys", "null_values", "timeout", "retries"}
+)
+"""Settings of a source that do not decide its columns: a wrong one is left out (a format is what the suffix says)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,9 @@ def drafted(builder: Builder, problems: Iterable[Problem]) -> Draft:
     """The draft of a tree in which `problems` were found."""
     found = tuple(problems)
     errors = [problem.path for problem in found if not problem.warning]
+    left_out = {path[:3] for path in errors if path[:1] == ("sources",) and len(path) > 2 and path[2] in _APART}
+    errors = [path for path in errors if path[:3] not in left_out]
+    builder = Builder(_without(builder.root, left_out), builder.path, builder.shapes)
     broken = frozenset(
         (kind, name)
         for kind in KINDS
@@ -86,6 +95,22 @@ def drafted(builder: Builder, problems: Iterable[Problem]) -> Draft:
         vars=data.data() if data is not None and data.kind == "map" else {},
     )
     return Draft(pipeline, broken, found)
+
+
+def _without(node: Node, places: Iterable[tuple[str | int, ...]]) -> Node:
+    """The tree without the entries at these paths."""
+    for place in places:
+        node = _less(node, place)
+    return node
+
+
+def _less(node: Node, place: tuple[str | int, ...]) -> Node:
+    entries = dict(node.entries)
+    first, rest = str(place[0]), place[1:]
+    entry = entries.pop(first)
+    if rest:
+        entries[first] = Entry(_less(entry.value, rest), entry.key, entry.used)
+    return node.with_entries(entries)
 
 
 def _parts(root: Node, kind: str) -> list[tuple[str, Node]]:

@@ -65,6 +65,19 @@ mappings: {echo: {from: people, to: out, fields: {a: "{{ record.nam }}"}}}
         ("unknown-type", 1, 21), ("unknown-column", 2, 65)]  # fmt: skip
 
 
+def test_columns_are_known_although_a_setting_is_wrong_that_does_not_decide_them(tmp_path):
+    (tmp_path / "people.csv").write_text("id,name\n1,Ada\n")
+    mappings = 'mappings: {echo: {from: people, to: out, fields: {a: "{{ record.nam }}"}}}\n'
+    for setting, codes in (
+        ("format: cvs", ["bad-enum", "unknown-column"]), ("mode: ful", ["bad-enum", "unknown-column"]),
+        ("max_line: huge, ragged: mend", ["bad-value", "bad-enum", "unknown-column"]),
+        ('delimiter: ""', ["bad-value"]), ("delimeter: ;", ["unknown-key"]),
+    ):  # fmt: skip
+        text = f"sources: {{people: {{type: file, path: people.csv, {setting}}}}}\n{mappings}"
+        loaded = read(text, path=tmp_path / "demo.yaml")
+        assert [f.code for f in all_findings(loaded, REGISTRY)] == codes, setting
+
+
 def test_a_lookup_that_is_wrong_still_has_its_name():
     text = """\
 lookups: {flags: {type: demo.ask, tokn: x, with: {who: "{{ record.id }}"}}}
