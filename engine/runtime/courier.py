@@ -6,7 +6,7 @@ the same request again after a wait, splits what was refused together, and says 
 | 2xx | an answer | back into the generator, which may name payloads |
 | 3xx | never followed with a key in hand | halt |
 | 401 403 404 405 | nothing will work | halt |
-| 408 425 429 5xx, none, unreadable | not now | wait, the same request again; past the end of patience: halt |
+| 408 425 429 5xx, none, unreadable, a page | not now | wait, the same request again; past the end of patience: halt |
 | other 4xx | something in it is wrong | one payload: rejected; more: halve |
 
 A vendor's `refusal` may overrule the table where its contract says so.
@@ -165,6 +165,8 @@ class Courier:
         if self._dry:
             self._rehearse(talk, answer)
         elif 200 <= answer.status < 300:
+            if _is_page(answer):
+                raise Unreadable(f"HTTP {answer.status} with a page for people instead of an answer")
             self._advance(talk, lambda: talk.steps.send(answer))
         else:
             self._turned_away(talk, answer)
@@ -278,6 +280,13 @@ class Courier:
         if self.halted is None:
             self.halted = error
         self.stop()
+
+
+def _is_page(answer: Response) -> bool:
+    """HTML is what gateways say; a vendor whose answers are empty, or never read, would seem to have taken it all."""
+    start = answer.body[:64].lstrip().lower()
+    said = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return bool(start) and (said == "text/html" or start.startswith((b"<!doctype html", b"<html")))
 
 
 def _throttled(talk: Talk) -> bool:
