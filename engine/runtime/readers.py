@@ -88,7 +88,14 @@ class Fetching:
         target = self.base / said.save_to if said.save_to else self._place(said.name, "file")
         landing = Landing(str(target.with_name(f"{target.name}.part")))
         _make(self.folder)
-        yield Request("GET", said.url, timeout=said.timeout or DOWNLOAD, into=landing, bare=True)
+        request = Request("GET", said.url, timeout=said.timeout or DOWNLOAD, into=landing, bare=True)
+        try:
+            yield request
+        except TurnedAway as error:
+            if error.response.status != NOTHING_MISSING:
+                raise
+            forget(landing)  # a kill left a part file that may be whole, or longer than what there is now: anew
+            yield request
         with told(str(target)):
             size = Path(landing.path).stat().st_size
             if said.save_to:
@@ -112,6 +119,7 @@ class Fetching:
         return self.folder / f"{blake2b(name.encode('utf-8', 'surrogatepass'), digest_size=8).hexdigest()}.{kind}"
 
 
+NOTHING_MISSING = 416  # Range Not Satisfiable
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
 
 

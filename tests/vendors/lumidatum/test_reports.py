@@ -133,6 +133,23 @@ def test_a_download_that_never_ends_leaves_the_old_file(tmp_path: Path) -> None:
     assert (tmp_path / "ltv.csv").read_text() == "old"
 
 
+def test_a_kill_before_a_whole_download_has_its_name_does_not_stop_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, text(source="zipped: false"))
+    put(shop, table(5000))
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("engine.runtime.readers.os.replace", killed)
+        shop.run()
+    assert shop.run().exit == 0
+    assert len(shop.output("out.jsonl")) == 5000
+    assert "Range" in shop.sent[-2].headers and "Range" not in shop.sent[-1].headers
+
+
 def test_a_report_that_changed_meanwhile_is_brought_anew(tmp_path: Path) -> None:
     def changing(request: WireRequest) -> Response:
         answer = shop.world.handle(request)
