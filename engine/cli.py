@@ -107,6 +107,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Data on stdout, one
 @JSON
 @click.option("--report", type=click.Path(path_type=Path), metavar="FILE", help="Write the run report there.")
 @click.option("--no-progress", is_flag=True, help="No progress display.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, metavar="N", help="Share it by N processes.")
 def run(**options: Any) -> int:
     """Run pipelines; a second start resumes where the first was cut off."""
     from engine.commands.run import run_files

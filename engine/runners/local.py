@@ -48,6 +48,7 @@ class Options:
     own_process: bool = True  # nothing else lives in it: the garbage collector may be told to look less often
     prepare: Callable[[Work], None] | None = None  # is shown the run's parts before it begins
     share_pace: bool | None = None  # with other processes, by account; None: where requests leave the process
+    began: float | None = None  # when a new run began, in epoch seconds; None: now
     adapt: Callable[[Plan], None] | None = None  # may change the plan before anything is made of it
     aside: str = ""  # a run beside the pipeline's own, with a checkpoint under the pipeline's name and this
 
@@ -119,7 +120,7 @@ def prepared(
     head: Head | None, saved: list[SavedTrack],
 ) -> tuple[Run, Work]:  # fmt: skip
     """A run that may begin, and its parts, which are to be closed. Raises as `run_pipeline` does."""
-    started = head.started_at if head else options.clock.time()
+    started = head.started_at if head else options.clock.time() if options.began is None else options.began
     plan = planned(pipeline, registry, {"id": run_id, "started_at": iso(started)})
     if head is not None:
         fits(head, plan)

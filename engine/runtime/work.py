@@ -41,7 +41,7 @@ class Work:
         self.plan, self.state, self.transport, self.clock, self.dry = plan, state, transport, clock, dry
         self.began = clock.now()
         self.resumed = head is not None
-        self.head = head or _new_head(plan, run_id, clock)
+        self.head = head or new_head(plan, run_id, clock)
         self._spent = self.head.seconds
         self.counts = self.head.counts
         for name, mapping in plan.mappings.items():  # an edit may have sent it elsewhere
@@ -230,7 +230,8 @@ class Nowhere:
     def close(self) -> None: ...
 
 
-def _new_head(plan: Plan, run_id: str, clock: Clock) -> Head:
+def new_head(plan: Plan, run_id: str, clock: Clock) -> Head:
+    """That of a run in which nothing has happened yet."""
     counts = Counts(
         sources={name: SourceCounts() for name in plan.sources if plan.of_source(name)},
         mappings={
