@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.measure import ROOT
 
 PEERS = ROOT / "benchmarks" / "peers"
 PIPELINES = ROOT / "benchmarks" / "pipelines"
+ENGINE = [sys.executable, "-m", "engine"]
+RUN = ["--no-progress", "--fresh", "--state", ".state"]
 
 
 @dataclass(frozen=True)
@@ -41,31 +44,26 @@ class Contender:
     ends: tuple[int, ...] = (0,)
     ours: bool = False
     follows: bool = True  # its output must be what the others' is
+    adds: tuple[str, ...] = ()  # fields that it gives every payload unasked
 
 
-def engine(name: str = "ours", pipeline: str | None = None, *, ends: tuple[int, ...] = (0,), follows: bool = True,
-           missing: Callable[[], str | None] = lambda: None, **environ: str) -> Contender:  # fmt: skip
+def engine(
+    name: str = "ours", pipeline: str | None = None, *more: str, data: Callable[[int], Path] | None = None,
+    ends: tuple[int, ...] = (0,), follows: bool = True, missing: Callable[[], str | None] = lambda: None,
+    **environ: str,
+) -> Contender:  # fmt: skip
     """The engine as users start it, over a pipeline of `benchmarks/pipelines` (by default the job's own)."""
 
     def command(task: Task) -> tuple[list[str], dict[str, str]]:
         file = PIPELINES / f"{pipeline or task.job}.yaml"
         told = {
-            "INPUT": str(task.source), "OUTPUT": task.target, "ITERABLE_URL": task.target, "PYTHONPATH": str(ROOT),
-            "ITERABLE_API_KEY": "bench-key-0123", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ,
+            "INPUT": str(data(task.rows) if data else task.source), "OUTPUT": task.target, "PYTHONPATH": str(ROOT),
+            "ITERABLE_URL": task.target, "ITERABLE_API_KEY": "bench-key-0123", "IN_FLIGHT": str(task.in_flight),
+            **task.ca, **environ,
         }  # fmt: skip
         if task.trusted:  # both transports trust what certifi names
             told["PYTHONPATH"] = f"{ROOT / 'benchmarks' / 'trust'}{os.pathsep}{ROOT}"
-        return [
-            sys.executable,
-            "-m",
-            "engine",
-            "run",
-            "--no-progress",
-            "--fresh",
-            "--state",
-            ".state",
-            str(file),
-        ], told
+        return [*ENGINE, "run", *RUN, *more, str(file)], told
 
     return Contender(name, command, missing, ends, ours=True, follows=follows)
 
@@ -73,12 +71,13 @@ def engine(name: str = "ours", pipeline: str | None = None, *, ends: tuple[int, 
 def peer(name: str, script: str | None = None, *more: str, room: str | None = None, **environ: str) -> Contender:
     """`peers/SCRIPT_job.py JOB INPUT TARGET` with the Python of `.bench/ROOM`."""
     home = ROOT / ".bench" / (room or name)
-    return in_room(name, home, script or name, *more, **environ)
+    return in_room(name, home, script or name, *more, environ=environ)
 
 
 def in_room(
-    name: str, home: Path, script: str, *more: str, how: str = "make bench-setup", **environ: str
-) -> Contender:
+    name: str, home: Path, script: str, *more: str, how: str = "make bench-setup", adds: tuple[str, ...] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
+) -> Contender:  # fmt: skip
     """The same with an environment anywhere."""
     python = home / "bin" / "python"
 
@@ -87,7 +86,9 @@ def in_room(
         told = {"PYTHONPATH": "", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ}
         return [str(python), file, *more, task.job, str(task.source), task.target], told
 
-    return Contender(name, command, lambda: None if (home / ".installed").exists() else f"not installed: {how}")
+    return Contender(
+        name, command, lambda: None if (home / ".installed").exists() else f"not installed: {how}", adds=adds
+    )
 
 
 def program(name: str, binary: str, arguments: Callable[[Task], list[str]], *, follows: bool = True) -> Contender:

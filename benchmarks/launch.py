@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-with open(sys.argv[1], "w") as output:
+with Path(sys.argv[1]).open("w") as output:
     began = time.monotonic()
     process = subprocess.Popen(sys.argv[2:], stdout=output, stderr=output)
     _, status, usage = os.wait4(process.pid, 0)

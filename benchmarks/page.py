@@ -1,4 +1,4 @@
-"""What was measured, as lines for a terminal and as the marked block of a page."""
+"""What was found, as tables: for a terminal, and as the marked block of a page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.findings import Findings
+from benchmarks.measure import Cost
+from benchmarks.targets import judged
 from benchmarks.turns import Outcome
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+Row = Sequence[str]
 
 
 def machine() -> str:
@@ -20,45 +24,87 @@ def machine() -> str:
     )
 
 
-def lines(outcome: Outcome) -> Iterator[str]:
-    """A job for the terminal."""
-    yield f"{outcome.job.name}: {outcome.job.title}; {outcome.rows:,} rows, median of {outcome.rounds}"
-    ours = outcome.costs.get("ours")
-    for name, cost in outcome.costs.items():
-        times = f"{cost.cpu / ours.cpu:6.2f} x ours" if ours else ""
-        yield (
-            f"  {name:22} {cost.cpu:8.2f} CPU s {cost.cpu / outcome.rows * 1e6:9.2f} µs a row {cost.wall:8.2f} s wall "
-            f"{cost.peak:7.0f} MB {times}"
-        )
-    for name, why in outcome.left_out.items():
-        yield f"  {name:22} left out: {why}"
-
-
-def table(outcome: Outcome) -> Iterator[str]:
-    """A job as a table of Markdown."""
-    yield f"**{outcome.job.name}**: {outcome.job.title}; {outcome.rows:,} rows, median of {outcome.rounds}"
-    yield ""
-    yield "| | CPU s | µs a row | wall s | peak MB | CPU, ours = 1 |"
-    yield "| --- | --: | --: | --: | --: | --: |"
+def of_job(outcome: Outcome) -> Iterator[Row]:
+    yield ["", "CPU s", "µs a row", "wall s", "peak MB", "CPU, ours = 1"]
     ours = outcome.costs.get("ours")
     for name, cost in outcome.costs.items():
         times = f"{cost.cpu / ours.cpu:.2f}" if ours else ""
-        each = cost.cpu / outcome.rows * 1e6
-        yield f"| {name} | {cost.cpu:.2f} | {each:.2f} | {cost.wall:.2f} | {cost.peak:.0f} | {times} |"
+        yield [name, *figures(cost, outcome.rows), times]
     for name, why in outcome.left_out.items():
-        yield f"| {name} | left out: {why.replace('|', '/')} | | | | |"
+        yield [name, f"left out: {why}".replace("|", "/"), "", "", "", ""]
+
+
+def of_growth(growth: Sequence[tuple[str, int, Cost]]) -> Iterator[Row]:
+    yield ["", "rows", "CPU s", "µs a row", "wall s", "peak MB"]
+    for job, rows, cost in growth:
+        yield [job, f"{rows:,}", *figures(cost, rows)]
+
+
+def of_starts(starts: dict[str, Cost]) -> Iterator[Row]:
+    yield ["", "CPU s", "wall s"]
+    for name, cost in starts.items():
+        yield [name, f"{cost.cpu:.3f}", f"{cost.wall:.3f}"]
+
+
+def of_profiles(profiles: dict[str, dict[str, float]]) -> Iterator[Row]:
+    yield ["CPU, µs a record", *profiles]
+    for stage in dict.fromkeys(stage for profile in profiles.values() for stage in profile):
+        yield [stage, *(f"{p[stage]:.2f}" if stage in p else "" for p in profiles.values())]
+
+
+def of_targets(found: Findings) -> Iterator[Row]:
+    yield ["", "", "figure", "bound", "", "command"]
+    yield from judged(found)
+
+
+def figures(cost: Cost, rows: int) -> list[str]:
+    return [f"{cost.cpu:.2f}", f"{cost.cpu / rows * 1e6:.2f}", f"{cost.wall:.2f}", f"{cost.peak:.0f}"]
+
+
+def title(outcome: Outcome) -> str:
+    return f"{outcome.job.name}: {outcome.job.title}; {outcome.rows:,} rows, median of {outcome.rounds}"
+
+
+def plain(rows: Iterator[Row]) -> Iterator[str]:
+    """A table for a terminal."""
+    for name, *cells in rows:
+        yield f"  {name:45} " + " ".join(f"{cell:>12}" for cell in cells)
+
+
+def markdown(rows: Iterator[Row]) -> Iterator[str]:
+    head, *rest = rows
+    yield f"| {' | '.join(head)} |"
+    yield "| --- |" + " --- |" * (len(head) - 1)
+    for row in rest:
+        yield f"| {' | '.join(row)} |"
     yield ""
 
 
-def write(file: Path, outcomes: Sequence[Outcome], notes: Sequence[str]) -> None:
+def block(found: Findings) -> Iterator[str]:
+    """All tables in Markdown."""
+    yield f"Measured on {machine()}."
+    yield ""
+    sections = [
+        ("### Targets", of_targets(found), True),
+        *((f"**{title(outcome)}**", of_job(outcome), True) for outcome in found.jobs.values()),
+        ("### Growth", of_growth(found.growth), bool(found.growth)),
+        ("### Start-up", of_starts(found.starts), bool(found.starts)),
+        ("### Where each microsecond goes", of_profiles(found.profiles), bool(found.profiles)),
+    ]
+    for head, rows, there in sections:
+        if there:
+            yield head
+            yield ""
+            yield from markdown(rows)
+    yield from (f"- {note.strip()}" for note in found.notes)
+
+
+def write(file: Path, found: Findings) -> None:
     """Replaces what stands between the marks; the text around it stays."""
     text = file.read_text("utf-8")
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise SystemExit(f"{file} has no {BEGIN} … {END}")
-    block = [f"Measured on {machine()}.", ""]
-    for outcome in outcomes:
-        block += table(outcome)
-    block += [f"- {note.strip()}" for note in notes]
-    file.write_text(f"{before}{BEGIN}\n" + "\n".join(block).rstrip() + f"\n{END}{after}", "utf-8")
+    inside = "\n".join(block(found)).rstrip()
+    file.write_text(f"{before}{BEGIN}\n{inside}\n{END}{after}", "utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ DECODE = msgspec.json.Decoder().decode
 ENCODE = msgspec.json.Encoder(order="deterministic").encode
 
 
-def difference(one: Path, other: Path) -> str | None:
-    """What differs first, in words; None: nothing. Lines may stand in another order."""
+def difference(one: Path, other: Path, added: Sequence[str] = ()) -> str | None:
+    """What differs first, in words; None: nothing. Lines may stand in another order.
+
+    `added`: fields that every payload of `other` may have besides.
+    """
     if _in_order(one, other):
         return None
-    mine, theirs = _sorted(one), _sorted(other)
+    mine, theirs = _sorted(one), _sorted(other, added)
     for n, (a, b) in enumerate(zip_longest(mine, theirs)):
         if a != b:
             return f"payload {n + 1} of {len(mine)} and {len(theirs)}, sorted: {_shown(a)} against {_shown(b)}"
@@ -31,9 +35,13 @@ def _in_order(one: Path, other: Path) -> bool:
         )
 
 
-def _sorted(path: Path) -> list[bytes]:
+def _sorted(path: Path, added: Sequence[str] = ()) -> list[bytes]:
     with path.open("rb") as file:
-        return sorted(ENCODE(_plain(DECODE(line))) for line in file)
+        return sorted(ENCODE(_without(_plain(DECODE(line)), added)) for line in file)
+
+
+def _without(payload: Any, added: Sequence[str]) -> Any:
+    return {key: value for key, value in payload.items() if key not in added} if added else payload
 
 
 def _plain(value: Any) -> Any:

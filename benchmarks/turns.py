@@ -49,6 +49,12 @@ def of_job(job: Job, rows: int, rounds: int, only: Sequence[str] = ()) -> Outcom
     return outcome
 
 
+def alone(job: Job, one: Contender, rows: int) -> Cost:
+    """One run of one contender, which gave the right output elsewhere."""
+    with tempfile.TemporaryDirectory() as name, _target(job, Path(name), None) as address:
+        return _once(one, job, job.data(rows), rows, Path(name), address)
+
+
 def _agreeing(
     job: Job, some: Sequence[Contender], source: Path, rows: int, folder: Path, outcome: Outcome
 ) -> Iterator[Contender]:
@@ -68,7 +74,7 @@ def _agreeing(
             reference = said
         elif one.follows:
             assert reference is not None
-            found = difference(reference, said)
+            found = difference(reference, said, one.adds)
             said.unlink()
             if found and one.ours:
                 raise SystemExit(f"{job.name}: {one.name} gives something else: {found}")

@@ -1,7 +1,7 @@
 """`drt_job.py JOB INPUT ADDRESS`: drt sends the rows of an SQLite table, as bulk bodies (j3) or singly (j4).
 
-It reads databases, not files: the table is made beside the CSV by the first run, which is not timed. Its templates know
-no dates, so those are reckoned in its query.
+It reads databases, not files: the table is made beside the CSV by the first run, which is not timed. Its templates
+know no dates, so those are reckoned in its query.
 """
 
 import csv
@@ -19,7 +19,8 @@ BULK = """\
     "dataFields": {"firstName": {{ row.first_name | title | tojson_safe }},
     "country": {{ row.country | upper | tojson_safe }},
     "fullName": {{ (row.first_name ~ " " ~ row.last_name) | tojson_safe }},
-    "city": {{ row.city | default("unknown", true) | tojson_safe }}, "ltv": {{ ltv }}, "orders": {{ row.orders | int }},
+    "city": {{ row.city | default("unknown", true) | tojson_safe }},
+    "ltv": {{ ltv }}, "orders": {{ row.orders | int }},
     "frequent": {{ ((row.orders | int) > 10) | tojson_safe }}, "tags": {{ row.tags.split(";") | tojson_safe }},
     "signedUpAt": {{ row.signed_up_at }},
     "tier": "{{ "gold" if ltv >= 500 else "silver" if ltv >= 100 else "bronze" }}"}}{{ "," if not loop.last }}
