@@ -297,3 +297,41 @@ def test_lanes_never_hold_two_requests_of_one_key():
     talks.offer(*(f"n{i % 7}-{i}" for i in range(50)))
     talks.run()
     assert len(talks.log.fates) == 50
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"content-type": "text/html; charset=utf-8"}, b"back soon"),
+        ({}, b"\n <!DOCTYPE html><html>"),
+        ({"content-type": "application/json"}, b"<HTML><body>"),
+    ],
+)
+def test_a_page_is_no_success_even_where_nobody_reads_the_answer(headers, body):
+    talks = Talks(script(Response(200, headers, body), Response(200, {"content-type": "text/html"})), vendor=Log())
+    talks.offer("a")
+    talks.run()
+    assert talks.log.fates == {"a": "delivered"} and len(talks.requests) == 2
+    assert talks.sink.counts.ambiguous_retries == 1
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "in-line"])
+@pytest.mark.parametrize("error", [Halt("no such library", code="request"), NoAnswer("no more sockets")])
+def test_what_a_transport_cannot_start_neither_hangs_nor_is_lost(error, waits):
+    """Whether it is sent at once or when its place comes."""
+    talks = Talks(script(ok()), rate=5, lanes=2)
+    talks.action.max_records = 1
+    start, left = talks.transport.start, [None, error] if waits else [error]
+
+    def broken(*arguments):
+        if left and (raised := left.pop(0)) is not None:
+            raise raised
+        start(*arguments)
+
+    talks.transport.start = broken
+    talks.offer("n0", "n1", "n2")
+    talks.run()
+    if isinstance(error, Halt):
+        assert talks.courier.halted is error and talks.courier.flying == 0
+    else:
+        assert talks.log.fates == {"n0": "delivered", "n1": "delivered", "n2": "delivered"}
