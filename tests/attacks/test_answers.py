@@ -26,13 +26,15 @@ def server(answer: Answer) -> Iterator[tuple[str, list[Any]]]:
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             got.append((self.path, dict(self.headers)))
-            status, headers, body = answer
+            status, headers, body, *more = answer
+            times = more[0] if more else 1
             self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            for name, value in {**headers, "Content-Length": str(len(body) * times)}.items():
                 self.send_header(name, value)
             self.end_headers()
             try:
-                self.wfile.write(body)
+                for _ in range(times):
+                    self.wfile.write(body)
             except OSError:  # it had enough
                 self.close_connection = True
 
