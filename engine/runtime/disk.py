@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.errors import Halt
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-SQLITE_FULL = 13
+SQLITE_FULL, SQLITE_IOERR = 13, 10
+LITTLE = 1024 * 1024  # bytes; with less, SQLite may call a full disk a failing one
 
 
 def told(error: Halt) -> str:
@@ -23,14 +24,19 @@ def room_left(error: BaseException, where: str) -> str:
     `where` is the path that could not be written.
     """
     cause = error.__cause__
-    full = isinstance(cause, OSError) and cause.errno in FULL
-    if not full and getattr(cause, "sqlite_errorcode", None) != SQLITE_FULL:
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    full = code == SQLITE_FULL or (isinstance(cause, OSError) and cause.errno in FULL)
+    if not full and code != SQLITE_IOERR:
         return ""
-    place = Path(where).absolute()
+    free = _free(Path(where).absolute())
+    return "" if free is None or (free > LITTLE and not full) else f"; {free:,} bytes are free there"
+
+
+def _free(place: Path) -> int | None:
     while not place.exists() and place != place.parent:
         place = place.parent
     try:
         found = os.statvfs(place)
     except OSError:
-        return ""
-    return f"; {found.f_bavail * found.f_frsize:,} bytes are free there"
+        return None
+    return found.f_bavail * found.f_frsize

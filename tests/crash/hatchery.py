@@ -13,6 +13,7 @@ import pkgutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ class Hatchery:
 
     def __enter__(self) -> Hatchery:
         path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)]))
+        self._folder = tempfile.TemporaryDirectory()
         self._mother = subprocess.Popen(
             [sys.executable, "-P", "-m", "tests.crash.hatchery"], env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -50,6 +52,7 @@ class Hatchery:
         self._mother.stdin.close()
         self._mother.wait(30)
         self._mother.stdout.close()
+        self._folder.cleanup()
 
     def run(
         self, home: Path, *arguments: str, plan: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
@@ -63,7 +66,7 @@ class Hatchery:
     ) -> int:
         """Begins a life; gives its process id. One at a time: `wait` ends it."""
         assert self._mother.stdin is not None
-        self._said = [home.with_name(f"{home.name}.{name}") for name in ("out", "err")]
+        self._said = [Path(self._folder.name) / name for name in ("out", "err")]  # the home's disk may be full
         order = {"home": str(home), "arguments": arguments, "plan": plan, "env": dict(env or {}),
                  "said": [str(path) for path in self._said]}  # fmt: skip
         self._mother.stdin.write(json.dumps(order) + "\n")

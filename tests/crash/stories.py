@@ -123,6 +123,8 @@ class Stage:
     def result(self) -> dict[str, Any]:
         """All that a story leaves behind."""
         vendors = {name: _sorted(vendor.state()) for name, vendor in self.world.vendors.items() if name != "storage"}
+        files = vendors["lumidatum"]["files"]  # an upload that was in flight may have gone twice, to the same effect
+        vendors["lumidatum"]["files"] = [one for n, one in enumerate(files) if one not in files[:n]]
         out = {str(p.relative_to(self.home)): p.read_bytes() for p in self.home.glob("out/*") if p.is_file()}
         dead = self.home / ".engine/dead/crash.jsonl"
         letters = sorted((x["id"], x["code"]) for x in read_letters(dead)) if dead.exists() else []

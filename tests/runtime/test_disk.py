@@ -39,3 +39,13 @@ def test_other_troubles_are_not_a_matter_of_room(tmp_path):
     for cause in (OSError(errno.EIO, "broken"), sqlite3.OperationalError("locked"), None):
         assert told(halt(cause, tmp_path)) == f"it cannot be written ({tmp_path})"
     assert told(Halt("no")) == "no"
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(0, "; 0 bytes are free there"), (4096, "; 4,096 bytes are free there"), (1 << 30, "")]
+)
+def test_sqlite_may_call_a_full_disk_a_failing_one(tmp_path, monkeypatch, free, said):
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMSIZE
+    monkeypatch.setattr("engine.runtime.disk._free", lambda place: free)
+    assert room_left(halt(error, tmp_path), str(tmp_path)) == said
