@@ -62,23 +62,23 @@ def proxies(trap: str) -> dict[str, str]:
 
 def redirect(status: int) -> Taken:
     return Taken(
-        f"3d a redirect {status}", 3, ("redirect", str(status)), lambda trap: (status, {"Location": trap}, b"")
+        f"transport: a redirect {status}", 3, ("redirect", str(status)), lambda trap: (status, {"Location": trap}, b"")
     )
 
 
 TAKEN_OVER = [
     *[redirect(status) for status in (301, 302, 303, 307, 308)],
-    Taken("3d a gzip bomb", 3, ("crm",), lambda trap: (200, {"Content-Encoding": "gzip"}, bomb())),
-    Taken("3d an answer of 100 MB", 3, ("crm",), lambda trap: (200, {}, b"x" * 1024, 100 << 10)),
-    Taken("3d brackets without end", 3, ("crm",), lambda trap: (200, {}, b"[" * (3 << 20))),
-    Taken("3d a counterfeit of success", 3, ("crm",), lambda trap: (200, {}, b"<html>ok</html>")),
-    Taken("3d control characters", 3, ("crm",), lambda trap: (404, {}, b"\x1b[2J\x1b[31mgone\r\nINFO all is well")),
-    Taken("3d our key in its answer", 3, ("crm",), lambda trap: (404, {}, f"key {SECRET}".encode())),
-    Taken("3d proxies of the environment", 0, environ=proxies),
-    Taken("3d a login in .netrc", 0, netrc=True),
-    Taken("3d a key with a line break", 2, ("line break",), key=f"{SECRET}\r\nX-Evil: 1", paths=()),
+    Taken("transport: a gzip bomb", 3, ("crm",), lambda trap: (200, {"Content-Encoding": "gzip"}, bomb())),
+    Taken("transport: an answer of 100 MB", 3, ("crm",), lambda trap: (200, {}, b"x" * 1024, 100 << 10)),
+    Taken("transport: brackets without end", 3, ("crm",), lambda trap: (200, {}, b"[" * (3 << 20))),
+    Taken("transport: a counterfeit of success", 3, ("crm",), lambda trap: (200, {}, b"<html>ok</html>")),
+    Taken("transport: control characters", 3, ("crm",), lambda trap: (404, {}, b"\x1b[2J\x1b[31mgone\r\nINFO all is well")),
+    Taken("transport: our key in its answer", 3, ("crm",), lambda trap: (404, {}, f"key {SECRET}".encode())),
+    Taken("transport: proxies of the environment", 0, environ=proxies),
+    Taken("transport: a login in .netrc", 0, netrc=True),
+    Taken("transport: a key with a line break", 2, ("line break",), key=f"{SECRET}\r\nX-Evil: 1", paths=()),
     Taken(
-        "3c values in a path", 1, pipeline=CATALOG, people=b"email\n../../admin\n..\na?b#c\n", paths=None,
+        "transport: values in a path", 1, pipeline=CATALOG, people=b"email\n../../admin\n..\na?b#c\n", paths=None,
         answer=lambda trap: (200, {}, b'{"code": "Success", "msg": "", "params": null}'),
     ),
 ]  # fmt: skip

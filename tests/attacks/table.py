@@ -1,7 +1,7 @@
 """The attacks, as data: what lies in the folder, what is started, what must come of it.
 
-Numbers in ids are those of the list of attacks in `docs/security.md`. `check` and `run` must end by themselves within
-`SECONDS` of CPU time and `MEGABYTES`, with no traceback and without the secret.
+`check` and `run` must end by themselves within `SECONDS` of CPU time and `MEGABYTES`, with no traceback and without the
+secret. `docs/security.md` tells whom to trust; this is what the others may try.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class Attack:
 
 
 def wrong_file(id: str, *says: str, **parts: str) -> Attack:
-    return Attack(f"3a {id}", 2, says, lambda: pipeline(**parts))
+    return Attack(f"file: {id}", 2, says, lambda: pipeline(**parts))
 
 
 def wrong_text(id: str, text: Callable[[], bytes], *says: str) -> Attack:
-    return Attack(f"3a {id}", 2, says, text)
+    return Attack(f"file: {id}", 2, says, text)
 
 
 def expression(id: str, text: str, *says: str, exit: int = 2) -> Attack:
     quoted = text.replace("'", "''")
     return Attack(
-        f"3b {id}",
+        f"expression: {id}",
         exit,
         says,
         lambda: pipeline(mappings=f"mappings: {{m: {{from: people, to: out, fields: {{id: '{quoted}'}}}}}}"),
@@ -66,7 +66,7 @@ def rows(
     """Rows of which some are bad: they are buried, the others arrive."""
     sources = f"sources: {{people: {{type: file, path: {name}}}}}"
     return Attack(
-        f"3c {id}", 1 if letters else 0, (), lambda: pipeline(**{"sources": sources, **parts}), data, name,
+        f"row: {id}", 1 if letters else 0, (), lambda: pipeline(**{"sources": sources, **parts}), data, name,
         ("run", "attack.yaml", "--no-progress"), letters=letters, written=written,
     )  # fmt: skip
 
@@ -74,7 +74,7 @@ def rows(
 def whole_file(id: str, data: Callable[[], bytes], exit: int, *says: str, name: str = "people.csv") -> Attack:
     sources = f"sources: {{people: {{type: file, path: {name}}}}}"
     return Attack(
-        f"3c {id}", exit, says, lambda: pipeline(sources=sources), data, name, ("run", "attack.yaml", "--no-progress")
+        f"row: {id}", exit, says, lambda: pipeline(sources=sources), data, name, ("run", "attack.yaml", "--no-progress")
     )
 
 
