@@ -10,13 +10,13 @@ import os
 import socket
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from engine.errors import Refused
+from engine.errors import Halt, Refused
 from engine.runtime.counts import Counts
 from engine.runtime.database import Damaged, connect, connect_to_look, move_aside, named_errors, transaction
 from engine.runtime.folders import make_private
@@ -92,6 +92,11 @@ class State:
                 "INSERT INTO tracks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET data = excluded.data", rows
             )
 
+    def sync(self) -> None:
+        """What was committed is on disk, also where the power is cut: then what only older states need may go."""
+        with self._named_errors():
+            self.db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     @property
     def _lock(self) -> Path:
         return self.directory / "locks" / f"{self.pipeline}.lock"
@@ -144,6 +149,8 @@ class State:
             )
             if keep is not None:
                 self._forget(set(keep))
+        with suppress(Halt):  # it is over, whatever the disk says now
+            self.sync()
 
     def reset(self, now: float) -> Path | None:
         """Forgets where the pipeline stands; the history stays. To be called under the lock.

@@ -176,6 +176,8 @@ class Work:
 
     def finish_writers(self) -> None:
         """Everything is settled: files get their final names."""
+        if any(sink.spool is not None for sink in self._vendors):
+            self.state.sync()  # an older state would miss what is removed now
         for sink in self.plan.sinks.values():
             if isinstance(sink, WriterSink):
                 sink.writer.finish()

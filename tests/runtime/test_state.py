@@ -50,6 +50,28 @@ def test_a_commit_replaces_a_track(state):
     assert [(t.file, t.head.row) for t in state.load()[1]] == [("a.csv", 3), ("b.csv", 2)]
 
 
+@pytest.mark.parametrize("how", ["sync", "finish"])
+def test_what_is_synced_stands_in_the_file_itself_and_needs_no_log(state, tmp_path, how):
+    """The log is synced with it: so a power cut cannot take back what is relied upon when files are removed."""
+
+    def without_its_log():
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        (tmp_path / "copy" / "state.db").write_bytes((tmp_path / "state" / "state.db").read_bytes())
+        copy = State(tmp_path / "copy", "shop")
+        found = copy.load()[0], [report["status"] for report in copy.history()]
+        copy.close()
+        return found
+
+    state.commit(head(), [track()])
+    assert without_its_log() == (None, [])
+    if how == "sync":
+        state.sync()
+        assert without_its_log() == (head(), [])
+    else:
+        state.finish("r1", "2026", "succeeded", {"status": "succeeded"}, keep=())
+        assert without_its_log() == (None, ["succeeded"])
+
+
 def test_pipelines_do_not_see_each_other(state, tmp_path):
     state.commit(head(), [track()])
     other = State(tmp_path / "state", "other")

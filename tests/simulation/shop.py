@@ -111,6 +111,7 @@ SHAPES = {
     "all three": SOURCE + CRM + "mappings:" + PROFILES + VISITS + ORDERS,
     "flagship": SOURCE + FLAGS + "mappings:" + HITS,
     "file": SOURCE + OUT + "mappings:" + LINES,
+    "packed file": SOURCE + OUT.replace("out.jsonl", "out.jsonl.gz") + "mappings:" + LINES,
     "users and file": SOURCE + CRM + OUT + "mappings:" + PROFILES + LINES,
     "upload": SOURCE + LUMI.format("via: file") + "mappings:" + MODELS,
     "some inline, rest uploaded": SOURCE + LUMI.format("via: auto, inline_up_to: 4") + "mappings:" + MODELS,

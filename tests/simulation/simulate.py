@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -127,9 +128,13 @@ class Simulation:
 
     def _lines(self) -> list[int] | None:
         name = f"{HOME}/out.jsonl"
-        if name not in self.disk.files:
+        if name + ".gz" in self.disk.files:
+            content = gzip.decompress(self._content(name + ".gz"))
+        elif name in self.disk.files:
+            content = self._content(name)
+        else:
             return None
-        return [json.loads(line)["n"] for line in self._content(name).splitlines()]
+        return [json.loads(line)["n"] for line in content.splitlines()]
 
     # --- one life ------------------------------------------------------------------------------------------------
 
