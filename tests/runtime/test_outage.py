@@ -12,7 +12,6 @@ from engine.errors import NoAnswer
 from engine.model import Response, WireRequest
 from engine.plugin import Vendor
 from engine.registry import Registry
-from engine.runtime.outage import DOWN_AFTER
 from engine.runtime.pace import SharedBucket
 from tests.runtime.runs import USERS, World, customers
 from tests.runtime.talking import Talks, names, ok
@@ -24,7 +23,7 @@ from tests.vendors.lumidatum import test_sink as data
 
 FIVE_MINUTES = 300.0
 PROBES = 18  # in five minutes, at the default `retry`: 0.25 + 0.5 + … + 16 s, then 30 s at least
-LANES = 16
+LANES, IN_A_ROW = 16, 5
 
 DOWN: dict[str, Callable[[], Response]] = {}
 
@@ -163,7 +162,7 @@ def test_five_minutes_are_waited_out_in_one_run(tmp_path, case, how):
     assert shop.whole()
     assert shop.letters == []
     assert weather.refused >= 3, "the outage was there"
-    assert weather.refused <= LANES + DOWN_AFTER + PROBES
+    assert weather.refused <= LANES + IN_A_ROW + PROBES
     assert shop.clock.now() >= FIVE_MINUTES
 
 
@@ -188,7 +187,7 @@ def test_a_shorter_patience_halts_in_time_and_the_next_start_goes_on(tmp_path, c
     outcome = shop.run(handle=weather.handle)
     assert outcome.exit == 3 and outcome.report["error"]["code"] == "unreachable"
     assert shop.clock.now() <= weather.since + 61.0, "since the first failure of the account, not of each request"
-    assert weather.refused <= LANES + DOWN_AFTER + PROBES
+    assert weather.refused <= LANES + IN_A_ROW + PROBES
     shop.clock.sleep(FIVE_MINUTES)
     again = shop.run()
     assert again.exit == 0 and again.report["resumed"]
@@ -252,7 +251,7 @@ def test_one_request_that_always_fails_holds_nobody_else():
 
 
 def test_a_success_forgives():
-    answers = iter([Response(503)] * (DOWN_AFTER - 1) + [ok()] + [Response(503)] * (DOWN_AFTER - 1) + [ok()] * 9)
+    answers = iter([Response(503)] * (IN_A_ROW - 1) + [ok()] + [Response(503)] * (IN_A_ROW - 1) + [ok()] * 9)
     talks = Talks(lambda _: next(answers), lanes=4)
     talks.action.max_records = 1
     talks.offer(*(f"n{i}" for i in range(8)))
