@@ -12,6 +12,7 @@ before any time is taken. CPU seconds and ratios within one run are to be truste
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import data, growth, iterable, page, profile, start
@@ -26,19 +27,21 @@ PROFILED = (50_000, 500_000, 2_000)
 def main() -> None:
     options = parsed()
     size = 2 if options.short else 1 if options.all else 0
-    found = Findings()
+    found = Findings.kept() if options.write else Findings()
     print(page.machine())
     for name in options.jobs or [*JOBS, *OTHERS]:
         for line in carried_out(name, size, options, found):
             print(line, flush=True)
-    if list(page.of_targets(found))[1:]:
+        if options.write:
+            found.keep()
+    if size < 2 and list(page.of_targets(found))[1:]:
         print("targets")
         print("\n".join(page.plain(page.of_targets(found))))
     if options.write:
         page.write(options.write, found)
 
 
-def carried_out(name: str, size: int, options: argparse.Namespace, found: Findings):  # type: ignore[no-untyped-def]
+def carried_out(name: str, size: int, options: argparse.Namespace, found: Findings) -> Iterator[str]:
     """Runs one job into `found`; yields what there is to say of it."""
     if name in JOBS:
         job, only = JOBS[name], options.only.split(",") if options.only else ()
@@ -50,6 +53,7 @@ def carried_out(name: str, size: int, options: argparse.Namespace, found: Findin
         found.starts = dict(start.costs(options.rounds or (1 if size == 2 else 5)))
         yield from page.plain(page.of_starts(found.starts))
     elif name == "growth":
+        found.growth = []
         for one in growth.costs(size):
             found.growth.append(one)
             yield list(page.plain(page.of_growth([one])))[-1]
@@ -59,6 +63,7 @@ def carried_out(name: str, size: int, options: argparse.Namespace, found: Findin
         found.profiles["j2"] = profile.in_a_process("j2", data.orders(rows), rows)
         yield from page.plain(page.of_profiles(found.profiles))
     else:
+        found.notes = []
         for line in iterable.bench(short=size == 2):
             found.notes.append(line)
             yield line
@@ -75,7 +80,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--short", action="store_true", help="small sizes, one round: does it run, not how fast it is"
     )
-    parser.add_argument("--write", type=Path, metavar="FILE", help="replace the marked block of this page")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        metavar="FILE",
+        help="replace the marked block of this page; other jobs keep their figures",
+    )
     options = parser.parse_args()
     if unknown := [name for name in options.jobs if name not in known]:
         parser.error(f"no job {', '.join(unknown)}; there are {', '.join(known)}")

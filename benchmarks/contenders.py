@@ -45,6 +45,7 @@ class Contender:
     ours: bool = False
     follows: bool = True  # its output must be what the others' is
     adds: tuple[str, ...] = ()  # fields that it gives every payload unasked
+    slow: bool = False  # it runs once, not in every round
 
 
 def engine(
@@ -68,15 +69,17 @@ def engine(
     return Contender(name, command, missing, ends, ours=True, follows=follows)
 
 
-def peer(name: str, script: str | None = None, *more: str, room: str | None = None, **environ: str) -> Contender:
+def peer(
+    name: str, script: str | None = None, *more: str, room: str | None = None, slow: bool = False, **environ: str
+) -> Contender:
     """`peers/SCRIPT_job.py JOB INPUT TARGET` with the Python of `.bench/ROOM`."""
     home = ROOT / ".bench" / (room or name)
-    return in_room(name, home, script or name, *more, environ=environ)
+    return in_room(name, home, script or name, *more, slow=slow, environ=environ)
 
 
 def in_room(
     name: str, home: Path, script: str, *more: str, how: str = "make bench-setup", adds: tuple[str, ...] = (),
-    environ: Mapping[str, str] = MappingProxyType({}),
+    slow: bool = False, environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Contender:  # fmt: skip
     """The same with an environment anywhere."""
     python = home / "bin" / "python"
@@ -86,9 +89,10 @@ def in_room(
         told = {"PYTHONPATH": "", "IN_FLIGHT": str(task.in_flight), **task.ca, **environ}
         return [str(python), file, *more, task.job, str(task.source), task.target], told
 
-    return Contender(
-        name, command, lambda: None if (home / ".installed").exists() else f"not installed: {how}", adds=adds
-    )
+    def missing() -> str | None:
+        return None if (home / ".installed").exists() else f"not installed: {how}"
+
+    return Contender(name, command, missing, adds=adds, slow=slow)
 
 
 def program(name: str, binary: str, arguments: Callable[[Task], list[str]], *, follows: bool = True) -> Contender:

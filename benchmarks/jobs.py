@@ -36,7 +36,7 @@ def _miller(task: Task) -> list[str]:
     return [*kind, "--from", str(task.source), "--records-per-batch", "500", "put", "-q", "-f", str(script)]
 
 
-JINJA = peer("jinja")
+JINJA = peer("jinja", slow=True)
 
 
 def _h2load(task: Task) -> list[str]:
@@ -50,7 +50,7 @@ H2LOAD = program("h2load (sends only)", "h2load", _h2load, follows=False)
 LOOPS = tuple(
     peer(f"{client} loop", "http", client, room="http") for client in ("pycurl", "aiohttp", "urllib3", "requests")
 )
-DLT, SINGER, AIRBYTE, BEAM, DRT = (peer(name) for name in ("dlt", "singer", "airbyte", "beam", "drt"))
+DLT, SINGER, AIRBYTE, BEAM, DRT = (peer(name, slow=True) for name in ("dlt", "singer", "airbyte", "beam", "drt"))
 IMPORTER = in_room("iterable-data-import", ROOT / ".clients" / "iterable", "iterable_data_import", how="make clients",
                    adds=("mergeNestedObjects", "preferUserId", "userId"))  # fmt: skip
 MAPPING = engine("mapping alone", "mapping", follows=False)

@@ -62,7 +62,9 @@ def figures(cost: Cost, rows: int) -> list[str]:
 
 
 def title(outcome: Outcome) -> str:
-    return f"{outcome.job.name}: {outcome.job.title}; {outcome.rows:,} rows, median of {outcome.rounds}"
+    return (
+        f"{outcome.job.name}: {outcome.job.title}; {outcome.rows:,} rows, median of {outcome.rounds}, {outcome.when}"
+    )
 
 
 def plain(rows: Iterator[Row]) -> Iterator[str]:

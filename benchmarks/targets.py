@@ -118,7 +118,7 @@ TARGETS = (
     Target("M9", "`engine --version`", 0.15, started("engine --version"), "start", unit=" s"),
     Target("M9", CHECK, 0.1, started(CHECK), "start", unit=" s"),
     Target("M10", "1 % of rows to dead letters", 15, more_with_failures, "safety --all", unit=" % more"),
-    Target("M10", "payloads checked by schema (profile)", 35, lambda f: share(f, EXTRAS[:1]), "profile", unit=" % more"),
+    Target("M10", "payloads checked (profile)", 35, lambda f: share(f, EXTRAS[:1]), "profile", unit=" % more"),
     Target("M10", "ledger, books, checkpoints (profile)", 10, lambda f: share(f, LEDGER), "profile", unit=" % more"),
 )  # fmt: skip
 

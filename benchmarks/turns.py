@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -23,6 +24,7 @@ class Outcome:
     rounds: int
     costs: dict[str, Cost] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    when: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def of_job(job: Job, rows: int, rounds: int, only: Sequence[str] = ()) -> Outcome:
@@ -38,9 +40,9 @@ def of_job(job: Job, rows: int, rounds: int, only: Sequence[str] = ()) -> Outcom
         for one in _agreeing(job, some, source, rows, folder, outcome):
             costs[one.name] = []
         with _target(job, folder, None) as address:
-            for _ in range(rounds):
+            for number in range(rounds):
                 for one in some:
-                    if one.name in costs:
+                    if one.name in costs and not (one.slow and number):
                         costs[one.name].append(_once(one, job, source, rows, folder, address))
     outcome.costs = {
         name: Cost(*(median(getattr(c, what) for c in some) for what in ("cpu", "wall", "peak")))
