@@ -52,7 +52,8 @@ def _page() -> Iterator[str]:
     yield ""
     yield "Every finding, dead letter and halt has a code; `engine explain CODE` says the same on a terminal."
     yield "Examples of files show only what matters. What they leave out is as here; the columns of `customers.csv`"
-    yield "are `id`, `email`, `name`, `age` and `country`:"
+    yield "are `id`, `email`, `name`, `age`, `country` and `since`, a date and time. Where data matter, they stand"
+    yield "after `---` and the file's name; `tests:` say what becomes of records, and what a vendor answered:"
     yield ""
     yield from ("```text", *FRAME.values(), "```")
     for chapter, title in CHAPTERS.items():

@@ -44,7 +44,7 @@ def missed(pipeline: Pipeline, trials: Iterable[Trial]) -> Iterator[tuple[Path, 
             yield from (
                 (((*root, "when"), f"{name}: no test where `when` is {word}")) for word in _whens(name, trials)
             )
-    for name in pipeline.sinks:
+    for name in dict.fromkeys(spec.sink for spec in pipeline.mappings.values()):
         for rule in unheard(name, trials):
             yield ("sinks", name), f"{name}: no test with {ANSWERS[rule]}"
 
