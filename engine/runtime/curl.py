@@ -10,7 +10,6 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 import certifi
@@ -19,12 +18,11 @@ import pycurl
 from engine.errors import Halt
 from engine.model import WireRequest
 from engine.runtime.clock import Clock
-from engine.runtime.transfer import Kind, Transfer, header_lines, kind_of
+from engine.runtime.transfer import Kind, Shared, Transfer, kind_of
 from engine.runtime.transport import Completion
 
-IN, OUT, BROKEN = select.POLLIN, select.POLLOUT, select.POLLERR
+IN, OUT = select.POLLIN, select.POLLOUT
 MASKS = {pycurl.POLL_IN: IN, pycurl.POLL_OUT: OUT, pycurl.POLL_INOUT: IN | OUT}
-HEADERS_KEPT = 64  # sets of headers whose lines are kept: a vendor's are nearly always the same
 
 
 class Curl:
@@ -34,18 +32,18 @@ class Curl:
     """
 
     def __init__(self, size: int, clock: Clock, ca_file: str | None = None) -> None:
-        self._clock, self._ca_file = clock, ca_file or certifi.where()
+        self._clock, self._shared = clock, Shared(ca_file or certifi.where())
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._remind)
         self._multi.setopt(pycurl.M_MAXCONNECTS, size)
         self._multi.setopt(pycurl.M_MAX_TOTAL_CONNECTIONS, size)
-        self._lines = lru_cache(HEADERS_KEPT)(header_lines)
         self._idle: dict[Kind, list[Transfer]] = {}
         self._flying: dict[pycurl.Curl, Transfer] = {}
         self._done: list[Completion] = []
         self._due: float | None = None  # when libcurl wants to be called again
-        self._watched: set[int] = set()
+        self._masks: dict[int, int] = {}  # what is waited for on each socket
+        self._resting: set[int] = set()  # sockets that libcurl waits for no more, and keeps
         self._poller, self._poll = _poller()
         self._hear, self._call = socket.socketpair()
         self._hear.setblocking(False)
@@ -55,7 +53,7 @@ class Curl:
     def start(self, request: WireRequest, token: int, timeout: float) -> None:
         kind = kind_of(request)
         idle = self._idle.setdefault(kind, [])
-        transfer = idle.pop() if idle else Transfer(kind, self._ca_file, self._lines)
+        transfer = idle.pop() if idle else Transfer(kind, self._shared)
         try:
             transfer.begin(request, token, timeout)
             self._multi.add_handle(transfer.easy)
@@ -67,15 +65,13 @@ class Curl:
 
     def wait(self, until: float | None) -> list[Completion]:
         woken = False
+        if self._due is not None:  # something starts: over no connection that has ended meanwhile
+            woken = self._look(0.0)
         while True:
             self._attend()
             now = self._clock.now()
             over = bool(self._done) or (until is None and not self._flying) or (until is not None and until <= now)
-            events = self._poll(0.0 if over else self._patience(until, now))
-            for number, event in events:
-                woken = self._happened(number, event) or woken
-            if events:
-                self._settle()
+            woken = self._look(0.0 if over else self._patience(until, now)) or woken
             if over or woken or self._done:
                 break
         found, self._done = self._done, []
@@ -110,15 +106,23 @@ class Curl:
         moments = [moment for moment in (until, self._due) if moment is not None]
         return max(0.0, min(moments) - now) if moments else None
 
-    def _happened(self, number: int, event: int) -> bool:
-        """Something happened on a socket. True where it is a call to wake up."""
-        if number == self._hear.fileno():
-            with suppress(OSError):
-                self._hear.recv(4096)
-            return True
-        done = pycurl.CSELECT_IN if event & ~OUT else 0  # an error or an end is there to be read
-        self._multi.socket_action(number, done | (pycurl.CSELECT_OUT if event & OUT else 0))
-        return False
+    def _look(self, seconds: float | None) -> bool:
+        """Waits for something to happen, and sees to it. True where it is a call to wake up."""
+        woken = False
+        events = self._poll(seconds)
+        for number, event in events:
+            if number in self._resting:
+                self._ended(number)
+            elif number == self._hear.fileno():
+                woken = True
+                with suppress(OSError):
+                    self._hear.recv(4096)
+            else:  # an error or an end is there to be read
+                bits = pycurl.CSELECT_IN if event & ~OUT else 0
+                self._multi.socket_action(number, bits | (pycurl.CSELECT_OUT if event & OUT else 0))
+        if events:
+            self._settle()
+        return woken
 
     def _settle(self) -> None:
         """Takes what has come to its end."""
@@ -132,23 +136,41 @@ class Curl:
 
     def _finish(self, easy: pycurl.Curl, failure: int | None) -> None:
         self._multi.remove_handle(easy)
-        transfer = self._flying.pop(easy)
+        transfer = self._flying[easy]
+        if transfer.stale:
+            transfer.freshen()
+            self._multi.add_handle(easy)
+            return
+        del self._flying[easy]
         self._done.append((transfer.token, transfer.end(failure)))
         self._idle[transfer.kind].append(transfer)
 
     # --- called by libcurl -----------------------------------------------------------------------------------
 
     def _watch(self, event: int, number: int, *_: object) -> None:
-        """Wait for this on that socket."""
+        """Wait for this on that socket. One that is kept for later is watched on: it may end while it rests."""
         if event == pycurl.POLL_REMOVE:
-            if number in self._watched:
-                self._watched.remove(number)
-                self._poller.unregister(number)
-        elif number in self._watched:
-            self._poller.modify(number, MASKS[event])
+            self._resting.add(number)
+            if self._masks.get(number, IN) == IN:
+                return
         else:
-            self._poller.register(number, MASKS[event])
-            self._watched.add(number)
+            self._resting.discard(number)
+        self._masks[number] = MASKS.get(event, IN)
+        try:
+            self._poller.modify(number, self._masks[number])
+        except OSError:  # not known: a new one, perhaps by the number of one that was closed
+            self._poller.register(number, self._masks[number])
+
+    def _ended(self, number: int) -> None:
+        """A socket that rests has something to tell: it has ended, or is about to. It is not to be used again."""
+        self._resting.discard(number)
+        self._masks.pop(number, None)
+        with suppress(OSError):
+            self._poller.unregister(number)
+            resting = socket.socket(fileno=number)
+            with suppress(OSError):
+                self._shared.ended.add(resting.getsockname()[:2])
+            resting.detach()
 
     def _remind(self, milliseconds: int) -> None:
         self._due = None if milliseconds < 0 else self._clock.now() + milliseconds / 1000

@@ -17,7 +17,8 @@ from engine.errors import Halt, NoAnswer
 from engine.model import Response, Stream, WireRequest
 from engine.runtime.answers import ANSWER_CAP, too_long
 from engine.runtime.landing import asking, land
-from engine.runtime.wire import host, revealed
+from engine.runtime.sendable import address, headers
+from engine.runtime.wire import host
 
 CONNECT_TIMEOUT = 10.0  # seconds
 READ_TIMEOUT = 60.0  # seconds without a byte
@@ -28,6 +29,7 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
     """A function that sends a request and returns the whole answer; it may be called from several threads.
 
     It raises `NoAnswer` (send again), `Unreadable` (an answer past the cap) or `Halt` (TLS, an impossible address).
+    Its own function `close` ends the connections that it keeps.
     """
     adapter = HTTPAdapter(pool_connections=16, pool_maxsize=connections, max_retries=0)
     verify: str | bool = ca_file or True
@@ -37,11 +39,11 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
         silence = min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)
         try:
             answer = adapter.send(_prepared(request), stream=True, timeout=silence, verify=verify)
-            headers = _headers(answer)
-            if request.into is not None and answer.status_code in (200, 206):
-                land(request.into, answer.status_code, headers, _pieces(answer, deadline))
-                return Response(answer.status_code, headers)
-            return Response(answer.status_code, headers, _body(answer, deadline))
+            try:
+                return _read(request, answer, deadline)
+            except BaseException:
+                answer.close()  # the rest of the body must not be taken for the next answer
+                raise
         except requests.exceptions.SSLError as error:
             raise Halt(f"TLS to {host(request.url)} failed", where=host(request.url), code="tls") from error
         except requests.exceptions.ConnectTimeout as error:
@@ -55,26 +57,33 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise NoAnswer(f"the connection broke: {type(error).__name__}", ambiguous=True) from error
 
+    send.close = adapter.close  # type: ignore[attr-defined]
     return send
 
 
 def _prepared(request: WireRequest) -> requests.PreparedRequest:
     prepared = requests.PreparedRequest()
     prepared.prepare_method(request.method)
-    prepared.url = request.url
-    headers = revealed(request.headers)
-    if request.into is not None:
-        headers |= asking(request.into)
+    prepared.url = address(request.url)
+    going = headers(request.headers if request.into is None else {**request.headers, **asking(request.into)})
     body: Any = request.body
     if body or request.method in ("POST", "PUT", "PATCH"):
-        headers["Content-Length"] = str(len(body))
-    prepared.headers = requests.structures.CaseInsensitiveDict(headers)
+        going["Content-Length"] = str(len(body))
+    prepared.headers = requests.structures.CaseInsensitiveDict(going)
     prepared.body = cast(Any, body.chunks() if isinstance(body, Stream) else body or None)
     return prepared
 
 
 def _headers(answer: requests.Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in answer.headers.items()}
+    return {name.lower(): value.strip() for name, value in answer.headers.items()}
+
+
+def _read(request: WireRequest, answer: requests.Response, deadline: float) -> Response:
+    status, told = answer.status_code, _headers(answer)
+    if request.into is not None and status in (200, 206):
+        land(request.into, status, told, _pieces(answer, deadline))
+        return Response(status, told)
+    return Response(status, told, _body(answer, deadline))
 
 
 def _body(answer: requests.Response, deadline: float) -> bytes:
@@ -84,7 +93,6 @@ def _body(answer: requests.Response, deadline: float) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > ANSWER_CAP:
-            answer.raw.close()
             raise too_long()
     return b"".join(chunks)
 
@@ -93,15 +101,11 @@ def _pieces(
     answer: requests.Response, deadline: float, size: int = PIECE, *, decode: bool = False
 ) -> Iterator[bytes]:
     """The body as it comes in, within the deadline."""
-    try:
-        # What has come in is handed on at once: waiting for a whole piece would outlast the deadline.
-        while chunk := answer.raw.read1(size, decode_content=decode):
-            yield chunk
-            if time.monotonic() > deadline:
-                raise NoAnswer("no whole answer within the time limit", ambiguous=True)
-    except BaseException:
-        answer.raw.close()  # the rest of the body must not be taken for the next answer
-        raise
+    # What has come in is handed on at once: waiting for a whole piece would outlast the deadline.
+    while chunk := answer.raw.read1(size, decode_content=decode):
+        yield chunk
+        if time.monotonic() > deadline:
+            raise NoAnswer("no whole answer within the time limit", ambiguous=True)
     answer.raw.release_conn()
 
 

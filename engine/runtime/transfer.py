@@ -8,10 +8,9 @@ out has certainly not arrived.
 from __future__ import annotations
 
 import errno
-import re
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 import pycurl
 
@@ -19,7 +18,8 @@ from engine.errors import EngineError, Halt, NoAnswer
 from engine.model import Response, Secret, Stream, WireRequest
 from engine.runtime.answers import ANSWER_CAP, head_of, too_long, unpacked
 from engine.runtime.landing import Arrival, asking
-from engine.runtime.wire import defect, host, revealed
+from engine.runtime.sendable import address, headers
+from engine.runtime.wire import defect, host
 
 if not hasattr(pycurl, "PREREQFUNCTION"):
     raise ImportError("pycurl 7.45.7 or newer over libcurl 7.80 or newer")
@@ -28,11 +28,7 @@ CONNECT_TIMEOUT = 10.0  # seconds
 SILENCE = 60  # seconds without a byte
 PIECE = 512 * 1024  # bytes of a download or an upload at once
 
-PLAIN = re.compile(
-    r"https?://[A-Za-z0-9.\-:\[\]]+(?:[/?](?:[A-Za-z0-9\-._~:/?@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*)?", re.ASCII
-)
-NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-UNSENDABLE = re.compile(r"[\r\n\0]")
+HEADERS_KEPT = 64  # sets of headers whose lines are kept: a vendor's are nearly always the same
 NOT_OURS = ("Expect", "Accept", "Content-Type", "User-Agent")  # what libcurl adds of itself
 
 IMPOSSIBLE = {pycurl.E_URL_MALFORMAT, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_BAD_FUNCTION_ARGUMENT}
@@ -60,16 +56,26 @@ def kind_of(request: WireRequest) -> Kind:
     return Kind(request.method, body, request.into is not None)
 
 
-class Transfer:
-    """A handle and what it is doing. `lines` makes header lines; the same headers must give the same object."""
+class Shared:
+    """What the transfers of one transport share: whom to trust, lines of headers, what connections have ended."""
 
-    def __init__(self, kind: Kind, ca_file: str, lines: Callable[[tuple[Any, ...]], list[bytes]]) -> None:
-        self.kind, self.easy = kind, pycurl.Curl()
+    def __init__(self, ca_file: str) -> None:
+        self.ca_file = ca_file
+        self.lines = lru_cache(HEADERS_KEPT)(header_lines)  # the same headers give the same object
+        self.ended: set[tuple[str, int]] = set()  # connections by our end of them: address and port
+
+
+class Transfer:
+    """A handle and what it is doing."""
+
+    def __init__(self, kind: Kind, shared: Shared) -> None:
+        self.kind, self.easy, self._shared = kind, pycurl.Curl(), shared
         self.token = -1
-        self._lines = lines
+        self.stale = False  # it met a connection that had ended while nobody used it: nothing went out
         self._told_lines: list[bytes] = []
         self._told_url = ""
         self._timeout = 0.0
+        self._fresh = False
         self._begun = False  # may something have gone out?
         self._error: EngineError | None = None  # ours, for which libcurl was told to stop
         self._source: Iterator[bytes] = iter(())
@@ -78,7 +84,7 @@ class Transfer:
         self._pieces: list[bytes] = []
         self._size = 0
         self._arrival: Arrival | None = None
-        self._set_up(ca_file)
+        self._set_up(shared.ca_file)
 
     # --- before -----------------------------------------------------------------------------------------
 
@@ -89,7 +95,6 @@ class Transfer:
         tell(pycurl.CAINFO, ca_file)
         tell(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         tell(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        tell(pycurl.PIPEWAIT, 1)  # better many requests over one connection of HTTP/2 than many connections
         tell(pycurl.PATH_AS_IS, 1)
         tell(pycurl.LOW_SPEED_LIMIT, 1)
         tell(pycurl.LOW_SPEED_TIME, SILENCE)
@@ -112,11 +117,11 @@ class Transfer:
     def begin(self, request: WireRequest, token: int, timeout: float) -> None:
         """Makes the handle ready; `Halt` where the request cannot be sent as it is."""
         self.token, self._request = token, request
-        headers = request.headers
-        if request.into is not None:
-            headers = {**headers, **asking(request.into)}
         try:
-            self._address(request.url, self._lines(tuple(headers.items())), timeout)
+            going = request.headers
+            if request.into is not None:
+                going = {**going, **asking(request.into)}
+            self._address(request.url, self._shared.lines(tuple(going.items())), timeout)
             if self.kind.body == "bytes":
                 self.easy.setopt(pycurl.POSTFIELDS, request.body)
             elif isinstance(request.body, Stream):
@@ -134,7 +139,7 @@ class Transfer:
             tell(pycurl.HTTPHEADER, lines)
             self._told_lines = lines
         if url != self._told_url:
-            tell(pycurl.URL, sendable(url))
+            tell(pycurl.URL, address(url))
             self._told_url = url
         if timeout != self._timeout:
             tell(pycurl.TIMEOUT_MS, max(1, round(timeout * 1000)))
@@ -143,8 +148,13 @@ class Transfer:
 
     # --- while it lasts: called by libcurl ----------------------------------------------------------------
 
-    def _let_out(self, *_: object) -> int:
-        """Once. Asked a second time, libcurl means to send again what may have arrived."""
+    def _let_out(self, _there: str, here: str, _port: int, port: int) -> int:
+        """Once, over no connection that has ended. Asked again, libcurl means to repeat what may have arrived."""
+        if self._fresh:
+            self._shared.ended.discard((here, port))
+        elif self._shared.ended and (here, port) in self._shared.ended:
+            self.stale = True
+            return pycurl.PREREQFUNC_ABORT
         again, self._begun = self._begun, True
         return pycurl.PREREQFUNC_ABORT if again else pycurl.PREREQFUNC_OK
 
@@ -226,12 +236,20 @@ class Transfer:
     def _impossible(self) -> Halt:
         return Halt("the address or a header cannot be sent", where=host(self._request.url), code="request")
 
+    def freshen(self) -> None:
+        """Ready for the same request over a connection of its own."""
+        self.stale, self._fresh = False, True
+        self.easy.setopt(pycurl.FRESH_CONNECT, 1)
+
     def _forget(self) -> None:
         """Ready for the next request."""
+        if self._fresh:
+            self._fresh = False
+            self.easy.setopt(pycurl.FRESH_CONNECT, 0)
         if self._arrival is not None:
             self._arrival.close()
         self._arrival = self._error = None
-        self._begun, self._size = False, 0
+        self.stale, self._begun, self._size = False, False, 0
         self._source, self._rest = iter(()), memoryview(b"")
         self._head.clear()
         self._pieces.clear()
@@ -241,26 +259,9 @@ class Transfer:
         self.easy.close()
 
 
-def header_lines(headers: tuple[tuple[str, str | Secret], ...]) -> list[bytes]:
-    """Headers as lines. `ValueError` for what would be more than one line, or is not Latin-1; it shows no value."""
-    given = {name.lower(): _line(name, value) for name, value in revealed(dict(headers)).items()}
-    return [*given.values(), *(f"{name}:".encode() for name in NOT_OURS if name.lower() not in given)]
-
-
-def _line(name: str, value: str) -> bytes:
-    if not NAME.fullmatch(name) or UNSENDABLE.search(value):
-        raise ValueError("a header that cannot be sent")
-    return (f"{name}: {value}" if value.strip() else f"{name};").encode("latin-1")
-
-
-def sendable(url: str) -> str:
-    """The address in letters that may go over the wire. `ValueError` where it names a user."""
-    if PLAIN.fullmatch(url):
-        return url
-    parts = urlsplit(url)
-    if parts.username is not None or parts.hostname is None:
-        raise ValueError("an address with a user, or without a host")
-    place = parts.netloc.encode("ascii" if parts.netloc.isascii() else "idna").decode()
-    rest = parts.path + (f"?{parts.query}" if parts.query else "")
-    escaped = quote(re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", rest), safe="-._~:/?@!$&'()*+,;=%")
-    return f"{parts.scheme}://{place}{escaped}"
+def header_lines(given: tuple[tuple[str, str | Secret], ...]) -> list[bytes]:
+    """Headers as libcurl wants them. A name and a colon alone would take the header away."""
+    going = headers(dict(given))
+    lines = [(f"{name}: {value}" if value.strip() else f"{name};").encode("latin-1") for name, value in going.items()]
+    named = {name.lower() for name in going}
+    return lines + [f"{name}:".encode() for name in NOT_OURS if name.lower() not in named]

@@ -198,3 +198,4 @@ class Threads:
     def close(self) -> None:
         for _ in range(self._threads):
             self._work.put(None)
+        getattr(self._exchange, "close", lambda: None)()
