@@ -259,8 +259,3 @@ def take(plan: Plan, share: Share) -> None:
     """The plan reads this share from now on."""
     for name, pieces in share.pieces.items():
         plan.sources[name].source = PieceSource(plan.sources[name].source, pieces)
-
-
-def counted_elsewhere(share: Share, number: int) -> frozenset[str]:
-    """The sources whose rows the first process counts, and not this one."""
-    return frozenset(share.keyed) if number else frozenset()

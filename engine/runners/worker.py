@@ -23,7 +23,7 @@ from engine.errors import EngineError
 from engine.registry import Registry
 from engine.runners.local import Options, prepared
 from engine.runners.relay import Address, relayed
-from engine.runners.shares import Share, counted_elsewhere, take
+from engine.runners.shares import Share, take
 from engine.runtime.claims import Claims
 from engine.runtime.counts import Counts
 from engine.runtime.events import Progress
@@ -173,7 +173,6 @@ def _options(job: Job, connection: Connection) -> Options:
     def prepare(work: Work) -> None:
         work.head.started_at = job.started_at
         work.letters.shared = True
-        work.books.uncounted = counted_elsewhere(job.share, job.number)
         work.feed.claims = Claims(work.plan, job.share.keyed, job.number, job.of) if job.share.keyed else None
 
     vendors = job.vendors

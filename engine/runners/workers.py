@@ -17,7 +17,7 @@ import msgspec
 from engine.config.pipeline import Pipeline
 from engine.errors import EngineError, Halt, Refused
 from engine.registry import Registry
-from engine.runners.crew import Crew
+from engine.runners.crew import Crew, DefectInWorker
 from engine.runners.local import Options, Outcome, expect_workers, judged, planned, report_of
 from engine.runners.relay import Handle, served
 from engine.runners.shares import Share, refuse, resumed, shares_of
@@ -85,6 +85,9 @@ class Together:
                 for worker, job in zip(crew.workers, self._jobs(shares, address), strict=True):
                     worker.send(job)
                 self._follow(crew)
+        except DefectInWorker as error:
+            self._options.observer.say(f"a worker met a defect of ours: {error}")
+            raise
         finally:
             crew.close()
         return self._ended(crew)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,6 +31,13 @@ class Exchange:
         return self if self.response is None else replace(self, response=replace(self.response, body=b""))
 
 
+class Own(NamedTuple):
+    """What is one process's of a micro-batch that several read."""
+
+    rows: dict[str, bytearray]  # for each mapping of the source a byte for each row: 1 is its own
+    malformed: set[int]  # rows
+
+
 class Books:
     """`sources` says which source each mapping reads, `actions` what it is sent to (`sink.action`)."""
 
@@ -42,14 +49,11 @@ class Books:
         self.pipeline, self.run_id, self.counts, self._letters, self._clock = pipeline, run_id, counts, letters, clock
         self._sources, self._actions, self._key_of = sources, actions, key_of
         self.settled = 0  # payloads whose fate became known since the last commit
-        self.uncounted: frozenset[str] = frozenset()  # sources whose rows another process counts
 
     # --- rows -------------------------------------------------------------------------------------------
 
     def read(self, source: str, rows: Rows, new: int) -> None:
         """A micro-batch came in; its last `new` rows were not counted by an earlier start."""
-        if source in self.uncounted:
-            return
         first_new = len(rows) - new
         bad = [row for row in rows.malformed if row.row >= first_new]
         count = self.counts.sources[source]
@@ -60,6 +64,18 @@ class Books:
         for mapping, its_source in self._sources.items():
             if its_source == source:
                 self.counts.mappings[mapping].records += new - len(bad)
+
+    def read_own(self, source: str, rows: Rows, new: int, own: Own) -> None:
+        """The same where other processes read the source, too: only what is this one's is counted."""
+        first_new = len(rows) - new
+        bad = [row for row in rows.malformed if row.row >= first_new and row.row in own.malformed]
+        count = self.counts.sources[source]
+        count.read += next(iter(own.rows.values())).count(1, first_new) + len(bad)
+        count.malformed += len(bad)
+        for row in bad:
+            self._bury_malformed(source, rows, row)
+        for mapping, records in own.rows.items():
+            self.counts.mappings[mapping].records += records.count(1, first_new)
 
     def filtered(self, mapping: str, records: int) -> None:
         self.counts.mappings[mapping].filtered += records

@@ -17,6 +17,7 @@ from mmh3 import hash as mmh3_hash
 from engine.errors import Halt, InvalidPipeline
 from engine.mapping.compiler import Mapper, compile_mapping
 from engine.model import Mapped, Problem, Rows
+from engine.runtime.books import Own
 from engine.runtime.lanes import Item
 from engine.runtime.ledger import Ticket
 from engine.runtime.plan import MappingPlan, Plan
@@ -37,6 +38,7 @@ class Probe:
 
     def __init__(self, plan: MappingPlan, key_of_source: Callable[[Rows, int], Any]) -> None:
         self._plan, self._key_of_source = plan, key_of_source
+        self.mapping = plan.spec.name
         self._mappers: dict[tuple[str, ...] | None, Mapper] = {}
 
     def compile(self, columns: tuple[str, ...] | None) -> list[Problem]:
@@ -145,18 +147,26 @@ class Claims:
         self._number, self._of = number, of
         self._probes = {source: probes(plan, source) for source in sources}
 
-    def take(self, source: str, rows: Rows, tickets: Sequence[Ticket]) -> None:
-        """Settles what is others'."""
-        for probe, ticket in zip(self._probes.get(source, ()), tickets, strict=False):
-            for row in self._others(probe, rows):
-                ticket.settle_row(row)
-
-    def _others(self, probe: Probe, rows: Rows) -> Iterator[int]:
+    def take(self, source: str, rows: Rows, tickets: Sequence[Ticket]) -> Own | None:
+        """Settles what is others', and gives what is one's own; None where all of it is."""
+        if source not in self._probes:
+            return None
         number, of, first = self._number, self._of, rows.start.row
+        own = {probe.mapping: self._own(probe, rows) for probe in self._probes[source]}
+        for mine, ticket in zip(own.values(), tickets, strict=True):
+            for row, is_mine in enumerate(mine):
+                if not is_mine:
+                    ticket.settle_row(row)
+        return Own(own, {bad.row for bad in rows.malformed if (first + bad.row) % of == number})
+
+    def _own(self, probe: Probe, rows: Rows) -> bytearray:
+        number, of, first, numbers = self._number, self._of, rows.start.row, rows.numbers
+        mine = bytearray(len(rows))
         for record, key in enumerate(probe.keys(rows)):
-            row = rows.row(record)
-            if (owner(key, of) if key is not None else (first + row) % of) != number:
-                yield row
+            row = record if numbers is None else numbers[record]
+            if (owner(key, of) if key is not None else (first + row) % of) == number:
+                mine[row] = 1
+        return mine
 
     def verify(self, plan: MappingPlan, items: Sequence[Item]) -> None:
         """Raises `Halt` where a payload has a key that is another's: its order could not be kept."""

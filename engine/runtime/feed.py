@@ -135,13 +135,16 @@ class Feed:
     # --- one micro-batch ---------------------------------------------------------------------------------
 
     def _enter(self, source: SourcePlan, track: Track, rows: Rows) -> None:
-        self._books.read(source.spec.name, rows, track.unread(rows))
+        new = track.unread(rows)
         tickets = self._ledger.open(track, rows)
+        own = None if self.claims is None else self.claims.take(source.spec.name, rows, tickets)
+        if own is None:
+            self._books.read(source.spec.name, rows, new)
+        else:
+            self._books.read_own(source.spec.name, rows, new, own)
         for bad in rows.malformed:
             for ticket in tickets:
                 ticket.settle(bad.row)
-        if self.claims is not None:
-            self.claims.take(source.spec.name, rows, tickets)
         lookups = self._plan.lookups_of(source.spec.name)
         if not lookups:
             self._map_all(source, rows, tickets, {})
