@@ -16,6 +16,7 @@ from engine.commands.files import all_findings, parse_sets
 from engine.config.document import Document
 from engine.config.load import Loaded, load
 from engine.config.messages import Finding
+from engine.config.nodes import Path as NodePath
 from engine.config.pipeline import Pipeline
 from engine.console import json_text, several, stderr, stdout
 from engine.errors import InvalidPipeline
@@ -23,8 +24,8 @@ from engine.model import Problem
 from engine.registry import Registry
 from engine.runtime.plan import build
 from engine.trials.comparing import Difference, differences
-from engine.trials.coverage import missed
-from engine.trials.editing import Edit, edited, with_test
+from engine.trials.coverage import missed, unsaid
+from engine.trials.editing import Edit, aliased, edited, with_test
 from engine.trials.given import Case
 from engine.trials.running import Trial, attempt
 from engine.trials.vendors import mistaken
@@ -133,6 +134,9 @@ def _cover(pipeline: Pipeline, document: Document, tested: Sequence[Tested]) -> 
     stderr(
         f"{several(len(found), 'thing')} no test reaches" if found else "every field, branch and answer is reached"
     )
+    for name, spec in pipeline.mappings.items():
+        if codes := unsaid(name, [one.trial for one in tested]):
+            stderr(f"      = {name}: {spec.sink} may refuse a payload in ways no test has: {', '.join(codes)}")
 
 
 # --- what is written ----------------------------------------------------------------------------------------
@@ -140,11 +144,30 @@ def _cover(pipeline: Pipeline, document: Document, tested: Sequence[Tested]) -> 
 
 def _accepted(file: Path, document: Document, tested: Sequence[Tested]) -> list[Tested]:
     """Writes what was found as what is expected; gives the tests with what could not be renewed."""
-    edits = [Edit(one.edit or one.path, one.found) for each in tested for one in each.wrong if one.has_value]
+    edits, kept = [], set()
+    for one in (one for each in tested for one in each.wrong if one.has_value):
+        path = one.edit or one.path
+        if (place := aliased(document.root, path)) is None:
+            edits.append(Edit(path, one.found))
+        else:
+            kept.add(path)
+            stderr(_by_alias(document, path, *place).headline())
     if edits:
         _write(file, edited(document.text, document.root, edits), document)
         stderr(f"{file}: {several(len(edits), 'expectation')} renewed; look at the change before you commit it")
-    return [replace(each, wrong=[one for one in each.wrong if not one.has_value]) for each in tested]
+
+    def renewed(one: Difference) -> bool:
+        return one.has_value and (one.edit or one.path) not in kept
+
+    return [replace(each, wrong=[one for one in each.wrong if not renewed(one)]) for each in tested]
+
+
+def _by_alias(document: Document, path: NodePath, used: int, written: int) -> Finding:
+    """A value that others use, too, is for a person to change."""
+    (line, column), (source, at) = document.line_column(used), document.line_column(written)
+    message = f"{'.'.join(map(str, path))} comes by an alias and is not renewed"
+    hint = f"change it at {document.name}:{source}:{at}, where it is written, or write it out here"
+    return Finding("test-failed", message, document.name, line, column, hint=hint, severity="warning")
 
 
 def _record(file: Path, pipeline: Pipeline, document: Document, registry: Registry, record: str) -> None:

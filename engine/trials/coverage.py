@@ -1,4 +1,4 @@
-"""What the tests of a file never reached: fields of mappings, branches of `when`, kinds of answers."""
+"""What the tests of a file never reached: fields, branches of `when`, kinds of answers, vendors' own rules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from engine.config.nodes import Path
 from engine.config.pipeline import Pipeline
 from engine.runtime.sinks import VendorSink
+from engine.trials.answers import own_rules
 from engine.trials.running import Trial
 from engine.trials.vendors import Sent
 
@@ -93,6 +94,19 @@ def unheard(sink: str, trials: list[Trial]) -> list[str]:
             {"named"} if named else set()
         )
     return [rule for rule in ANSWERS if rule not in heard] if vendor else []
+
+
+def unsaid(mapping: str, trials: list[Trial]) -> list[str]:
+    """The codes of the vendor's own rules for the mapping's action that no dead letter of a trial has.
+
+    Which of them the vendor ever says there nobody knows beforehand, so that they count as no gap.
+    """
+    plans = [trial.plan.mappings[mapping] for trial in trials if trial.plan is not None]
+    if not plans or not isinstance(plans[0].sink, VendorSink):
+        return []
+    heard = {letter["code"] for trial in trials for letter in trial.letters if letter["mapping"] == mapping}
+    rules = own_rules(type(plans[0].sink.vendor), plans[0].spec.action)
+    return [code for code in rules if code not in heard]
 
 
 def _kind(sent: Sent) -> str:

@@ -69,13 +69,24 @@ def edited(text: str, root: Node, edits: Iterable[Edit]) -> str:
     return text
 
 
-def _place(root: Node, path: Path) -> Node:
-    node = root
+def aliased(root: Node, path: Path) -> tuple[int, int] | None:
+    """Where an alias or merge key on the way to a value is used, and where the value is written: offsets in the text.
+
+    Such a value is not edited: who else uses it would get another one. None where it stands in its own place.
+    """
+    node, used = root, None
     for step in path:
         entry = node.child(step)
-        if entry is None or entry.used is not None:
-            raise InvalidPipeline(f"{_dotted(path)} comes by an alias: change it where it is written")
-        node = entry.value
+        if entry is None:
+            break
+        node, used = entry.value, entry.used if used is None else used
+    return None if used is None else (used, node.start)
+
+
+def _place(root: Node, path: Path) -> Node:
+    node = root.get(*path)
+    if node is None or aliased(root, path) is not None:
+        raise InvalidPipeline(f"{_dotted(path)} comes by an alias: change it where it is written")
     return node
 
 

@@ -159,8 +159,10 @@ def test_coverage_names_what_no_test_reaches(shell):
         "crm: no test with no usable answer",
         "crm: no test with an answer after which nothing works",
         "7 things no test reaches",
+        "= profiles: crm may refuse a payload in ways no test has: invalid-identifier, not-found, conflict",
     ):
         assert said in done.err, done.err
+    assert "copies: out may" not in done.err  # no vendor
     assert "sends email" not in done.err
     whole = one(ADA.replace("age: 36", "age: 36, tags: [a]"), "{profiles: [{}]}") + f"""\
   - {{name: two, given: [{{id: "9", email: "", ltv: "1", age: 1}}], lookups: {{flags: {{values: {{button: red}}}}}}, expect: {{profiles: []}}}}
@@ -170,6 +172,7 @@ def test_coverage_names_what_no_test_reaches(shell):
 """  # fmt: skip
     done = run(shell, whole, "--coverage")
     assert "every field, branch and answer is reached" in done.err
+    assert "in ways no test has: not-found, conflict" in done.err  # one of them was heard now
 
 
 def test_accept_renews_expectations_and_nothing_else(shell):
@@ -196,6 +199,24 @@ x-mine: 1   # stays
     wanted = wanted.replace('        - {id: "7"}\n', '        - {id: "7"}\n        - {id: "8"}\n')
     assert shell.read("shop.yaml") == wanted
     assert shell("test", "shop.yaml").code == 0
+
+
+def test_what_comes_by_an_alias_is_told_of_and_the_rest_is_renewed(shell):
+    text = "x-ada: &ada {userId: 7}\n" + one(ADA, "{profiles: [{email: x@x.org, dataFields: {rich: 1}}]}")
+    text += f"  - {{name: two, given: [{ADA}], lookups: {{flags: {{values: {{}}}}}}, expect: {{profiles: [*ada]}}}}\n"
+    text += f"  - {{name: three, given: [{ADA}], lookups: {{flags: {{values: {{}}}}}}, expect: {{profiles: [{{<<: *ada}}]}}}}\n"
+    assert run(shell, text).code == 1
+    done = shell("test", "shop.yaml", "--accept")
+    assert done.code == 1
+    lines = text.split("\n")
+    at = next(number for number, line in enumerate(lines, 1) if "name: two" in line)
+    place = f"shop.yaml:{at}:{lines[at - 1].index('*ada') + 1}"
+    assert f"{place}: warning[test-failed]: tests.1.expect.profiles.0.userId comes by an alias" in done.err
+    assert "change it at shop.yaml:1:22, where it is written" in done.err
+    assert f"shop.yaml:{at + 1}:" in done.err
+    assert "3 tests, 2 failed" in done.err
+    now = shell.read("shop.yaml")
+    assert now == text.replace("email: x@x.org", 'email: "ada@x.org"').replace("rich: 1", "rich: true")
 
 
 def test_accept_does_not_make_peace_with_a_halt(shell):
