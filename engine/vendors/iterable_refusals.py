@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.plugin import Halt, Payloads, Response, Split, Unreadable, Verdict, again, rejected
-from engine.vendors.iterable_answers import KINDS
+from engine.vendors.iterable_bulk import KINDS
 
 FORGOTTEN, CONFLICT = KINDS[0].verdict, KINDS[3].verdict
 NOT_STORED = again("batch-refused", "a row of its batch was refused, and nothing was stored")

@@ -162,6 +162,46 @@ def test_disallowed_names_concern_all_their_events_and_only_once() -> None:
     }
 
 
+MISCOUNTED = dict.fromkeys(range(3), ("again", "miscounted"))
+
+
+@pytest.mark.parametrize(
+    ("reply", "verdicts"),
+    [
+        (answer(4, 0), MISCOUNTED),
+        (answer(3, 1, failedUpdates={"invalidEmails": ["b@x.test"]}), MISCOUNTED),
+        (answer(-1, 0), MISCOUNTED),
+        (answer(4, -1), MISCOUNTED),
+        (answer(0, 4), MISCOUNTED),
+        # Two are named and one failed: which of them is stored? The third is, for the counts add up without it.
+        (answer(2, 1, failedUpdates={"invalidEmails": ["a@x.test", "b@x.test"]}),
+         {0: ("again", "which-one"), 1: ("again", "which-one")}),
+        # Nobody failed, and yet somebody is named.
+        (answer(3, 0, failedUpdates={"invalidEmails": ["a@x.test"]}), {0: ("again", "which-one")}),
+        (answer(3, 0, failedUpdates={"invalidEmails": ["ghost@x.test"]}), dict.fromkeys(range(3), ("again", "unnamed"))),
+        # One failed, and nobody who was sent is named.
+        (answer(2, 1, failedUpdates={"invalidEmails": ["ghost@x.test"]}), dict.fromkeys(range(3), ("again", "unnamed"))),
+        # More failed than are named.
+        (answer(1, 2, failedUpdates={"invalidEmails": ["A@X.test"]}),
+         {0: ("rejected", "invalid-identifier"), 1: ("again", "unnamed"), 2: ("again", "unnamed")}),
+        # The same person twice, named once.
+        (answer(2, 0, failedUpdates={"invalidEmails": ["c@x.test"]}),
+         {0: ("again", "unnamed"), 1: ("again", "unnamed"), 2: ("again", "which-one")}),
+    ],
+)  # fmt: skip
+def test_what_does_not_add_up_goes_again_apart(reply: Response, verdicts: Any) -> None:
+    assert read([A, B, C], reply) == verdicts
+
+
+def test_subscriptions_that_are_named_beside_a_clean_count_are_looked_at() -> None:
+    assert read([A, B], answer(2, 0, validEmailFailures=["a@x.test"])) == {0: ("again", "which-one")}
+
+
+def test_without_an_id_what_does_not_add_up_is_unknown() -> None:
+    rows = [event("a@x.test", id="e1"), event("b@x.test")]
+    assert read(rows, answer(3, 0)) == {0: ("again", "miscounted"), 1: ("unknown", "miscounted")}
+
+
 @pytest.mark.parametrize(
     ("reply", "verdict"),
     [
@@ -170,6 +210,14 @@ def test_disallowed_names_concern_all_their_events_and_only_once() -> None:
         (answer(0, 1, disallowedEventNames=["Other spelling"]), ("rejected", "disallowed-event")),
         (answer(0, 1), ("rejected", "unnamed")),
         (answer(0, 0), ("unknown", "uncounted")),
+        (answer(2, 0), ("unknown", "miscounted")),
+        (answer(1, 1), ("unknown", "miscounted")),
+        (answer(0, 2), ("unknown", "miscounted")),
+        (answer(-1, 0), ("unknown", "miscounted")),
+        (answer(1, -1), ("unknown", "miscounted")),
+        (answer(1, 0, failedUpdates={"invalidEmails": ["a@x.test"]}), ("unknown", "miscounted")),
+        (answer(2, 0, failedUpdates={"forgottenEmails": ["a@x.test"]}), ("dropped", "forgotten")),
+        (answer(1, 0, disallowedEventNames=["Secret"]), ("rejected", "disallowed-event")),
     ],
 )
 def test_of_one_payload_there_is_no_doubt(reply: Response, verdict: Any) -> None:

@@ -175,3 +175,25 @@ def test_subscriptions_are_stored_or_refused(rows: list[Any]) -> None:
     last = {named(row): index + 1 for index, row in enumerate(rows)}
     for row, verdict in zip(rows, done.records, strict=True):
         assert (verdict.outcome == "sent") is (named(row) in on_list(vendor, last[named(row)])), (row, verdict)
+
+
+BULK = {
+    "update_user": {"email": "{}@x.test"}, "track_event": {"eventName": "Open", "id": "{}", "email": "{}@x.test"},
+    "subscribe": {"email": "{}@x.test", "listId": 1}, "unsubscribe": {"email": "{}@x.test", "listId": 1},
+    "update_subscriptions": {"email": "{}@x.test", "emailListIds": [1]},
+}  # fmt: skip
+
+
+def test_these_are_all_that_go_in_bulk_and_are_counted() -> None:
+    assert {name for name, action in ACTIONS.items() if action.max_records > 1} == {*BULK, "upsert_catalog_item"}
+
+
+@pytest.mark.parametrize("action", BULK)
+@pytest.mark.parametrize(("success", "fail"), [(4, 0), (3, 1), (2, 0), (0, 4), (-1, 0), (3, -1)])
+def test_counts_that_do_not_add_up_deliver_nothing(action: str, success: int, fail: int) -> None:
+    rows = [{k: v.format(n) if isinstance(v, str) else v for k, v in BULK[action].items()} for n in range(3)]
+    said = json.dumps({"successCount": success, "failCount": fail}).encode()
+    got = exchange(iterable(), action, rows, Response(200, {}, said))
+    assert {verdict.outcome for verdict in got.records} == {"again"}
+    alone = exchange(iterable(), action, rows[:1], Response(200, {}, said))
+    assert [verdict.outcome for verdict in alone.records] == ["unknown"]

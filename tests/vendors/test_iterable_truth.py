@@ -121,6 +121,62 @@ WAYS: list[Callable[[Any], Any]] = [
 ]
 
 
+# --- ways in which an answer can be false: what it stored it does not say -----------------------------------
+
+
+def one_stored_more(said: Any) -> Any:
+    return {**said, "successCount": said["successCount"] + 1}
+
+
+def all_stored_and_some_failed(said: Any) -> Any:
+    return {**said, "successCount": said["successCount"] + said["failCount"]} if said["failCount"] else said
+
+
+def less_than_none_stored(said: Any) -> Any:
+    return {**said, "successCount": -1 - said["successCount"]}
+
+
+def less_than_none_failed(said: Any) -> Any:
+    return {**said, "failCount": -1, "successCount": said["successCount"] + 1}
+
+
+def very_many_stored(said: Any) -> Any:
+    return {**said, "successCount": 10**12}
+
+
+def nothing_counted(said: Any) -> Any:
+    return {**said, "successCount": 0, "failCount": 0}
+
+
+def a_failure_called_stored(said: Any) -> Any:
+    if not said["failCount"] or not any(said["failedUpdates"].values()):
+        return said
+    return {**said, "successCount": said["successCount"] + 1, "failCount": said["failCount"] - 1}
+
+
+def strangers_named(said: Any) -> Any:
+    """Whoever is named was never sent."""
+    lists = {name: [f"ghost{n}" for n, _ in enumerate(named)] for name, named in said["failedUpdates"].items()}
+    return {**said, "failedUpdates": lists, "invalidEmails": lists["invalidEmails"],
+            "invalidUserIds": lists["invalidUserIds"]}  # fmt: skip
+
+
+def other_case(said: Any) -> Any:
+    lists = {name: [one.swapcase() for one in named] for name, named in said["failedUpdates"].items()}
+    return {**said, "failedUpdates": lists, "invalidEmails": None, "invalidUserIds": None}
+
+
+def every_second_name_missing(said: Any) -> Any:
+    lists = {name: named[::2] for name, named in said["failedUpdates"].items()}
+    return {**said, "failedUpdates": lists, "invalidEmails": None, "invalidUserIds": None}
+
+
+LIES: list[Callable[[Any], Any]] = [
+    one_stored_more, all_stored_and_some_failed, less_than_none_stored, less_than_none_failed, very_many_stored,
+    nothing_counted, a_failure_called_stored, strangers_named, other_case, every_second_name_missing,
+]  # fmt: skip
+
+
 def through(vendor: PretendIterable, way: Callable[[Any], Any]) -> Callable[[WireRequest], Response]:
     def handle(request: WireRequest) -> Response:
         answer = vendor.handle(request)
@@ -173,6 +229,46 @@ def test_events_without_ids_are_never_doubled(rows: list[Any], way: Callable[[An
     for index, verdict in enumerate(done.records):
         if verdict.outcome != "unknown":
             assert (verdict.outcome == "sent") is (f"mark{index}" in told), (rows[index], verdict)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(users, min_size=1, max_size=12).map(marked), st.sampled_from(LIES))
+def test_a_false_answer_about_users_delivers_nothing_that_is_not_stored(rows: list[Any], way: Any) -> None:
+    vendor = project()
+    done = deliver(iterable(), "update_user", lengthened(rows), through(vendor, way))
+    stored = marks(vendor)
+    for index, verdict in enumerate(done.records):
+        if verdict.outcome == "sent":
+            assert f"mark{index}" in stored, rows[index]
+        elif verdict.outcome != "unknown" and not moves_identifiers(rows[index]):
+            assert f"mark{index}" not in stored, (rows[index], verdict)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(events, min_size=1, max_size=12).map(marked), st.sampled_from(LIES), st.booleans())
+def test_a_false_answer_about_events_neither_doubles_nor_loses(rows: list[Any], way: Any, ids: bool) -> None:
+    vendor = project()
+    rows = [{**row, "id": f"e{index}"} for index, row in enumerate(rows)] if ids else rows
+    done = deliver(iterable(), "track_event", rows, through(vendor, way))
+    told = [name for event in vendor.state()["events"] for name in event.get("dataFields", {}) if "mark" in name]
+    assert len(told) == len(set(told))
+    for index, verdict in enumerate(done.records):
+        if verdict.outcome != "unknown":
+            assert (verdict.outcome == "sent") is (f"mark{index}" in told), (rows[index], verdict)
+
+
+def test_a_false_answer_is_asked_again_in_halves_until_each_is_alone() -> None:
+    """Which every row then decides for itself: the lie is about batches only."""
+    vendor = project()
+    rows = [{"email": f"u{index}@x.test"} for index in range(16)] + [{"email": "bad..x@"}]
+
+    def lie(said: Any) -> Any:
+        return said if said["successCount"] + said["failCount"] == 1 else one_stored_more(said)
+
+    done = deliver(iterable(), "update_user", rows, through(vendor, lie))
+    assert [verdict.outcome for verdict in done.records] == ["sent"] * 16 + ["rejected"]
+    assert done.records[16].code == "invalid-identifier"
+    assert done.requests == 2 * 17 - 1
 
 
 def test_one_row_of_a_wrong_type_is_found_among_a_thousand() -> None:
