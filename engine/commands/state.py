@@ -11,6 +11,8 @@ import msgspec
 
 from engine.commands.files import pipeline_of
 from engine.runtime.clock import SystemClock, iso
+from engine.runtime.counts import total
+from engine.runtime.ledger import SavedTrack
 from engine.runtime.state import State, moved_aside
 
 
@@ -30,16 +32,26 @@ def show(file: Path, state: Path | None, as_json: bool) -> int:
 
 def _standing(store: State) -> dict[str, Any]:
     head, tracks = store.load()
-    unfinished = None
+    unfinished, places = None, [_place(track) for track in tracks]
     if head is not None:
-        unfinished = {"run_id": head.run_id, "started_at": iso(head.started_at), "abandoned": head.abandoned,
-                      "mappings": msgspec.to_builtins(head.counts.mappings)}  # fmt: skip
-    places = [
-        {"source": t.source, "file": t.file, "settled_rows": t.head.row, "read_rows": t.high.row,
-         "line": t.head.line, "offset": t.head.offset, "done": t.done}
-        for t in tracks
-    ]  # fmt: skip
+        heads = [head]
+        for number, (share, its_tracks) in enumerate(store.shares(head), 1):
+            heads += [share]
+            places += [{**_place(track), "worker": number} for track in its_tracks]
+        counts = total([one.counts for one in heads[1:]] or [head.counts])
+        unfinished = {"run_id": head.run_id, "started_at": iso(head.started_at),
+                      "abandoned": sum(one.abandoned for one in heads[1:] or heads),
+                      "mappings": msgspec.to_builtins(counts.mappings)}  # fmt: skip
+        if head.workers > 1:
+            unfinished["workers"] = head.workers
     return {"unfinished": unfinished, "tracks": places, "runs": store.history()}
+
+
+def _place(track: SavedTrack) -> dict[str, Any]:
+    return {
+        "source": track.source, "file": track.file, "settled_rows": track.head.row, "read_rows": track.high.row,
+        "line": track.head.line, "offset": track.head.offset, "done": track.done,
+    }  # fmt: skip
 
 
 def _text(name: str, found: dict[str, Any]) -> str:
@@ -48,10 +60,12 @@ def _text(name: str, found: dict[str, Any]) -> str:
         lines.append(f"{name}: no run is cut off; the next one starts from the beginning")
     else:
         run = found["unfinished"]
-        lines.append(f"{name}: run {run['run_id']} of {run['started_at']} was cut off; the next start resumes it")
+        lines.append(f"{name}: run {run['run_id']} of {run['started_at']} was cut off; the next start resumes it"
+                     + (f", with --workers {run['workers']}" if "workers" in run else ""))  # fmt: skip
     for track in found["tracks"]:
         done = "read to the end" if track["done"] else f"settled up to line {track['line']}, byte {track['offset']}"
-        lines.append(f"  {track['source']}: {track['file']}: {track['settled_rows']:,} rows settled; {done}")
+        who = f"worker {track['worker']}: " if "worker" in track else ""
+        lines.append(f"  {who}{track['source']}: {track['file']}: {track['settled_rows']:,} rows settled; {done}")
     for run in found["runs"]:
         delivered = sum(m["delivered"] for m in run["mappings"].values())
         lines.append(f"  {run['started_at']}  {run['status']:<11}  {delivered:,} delivered, "

@@ -23,13 +23,13 @@ from engine.runners.relay import Handle, served
 from engine.runners.shares import Share, refuse, resumed, shares_of
 from engine.runners.worker import Job
 from engine.runtime.clock import iso
-from engine.runtime.counts import Counts
+from engine.runtime.counts import Counts, total
 from engine.runtime.deadletters import EXAMPLES
 from engine.runtime.events import Progress
 from engine.runtime.limits import too_many
 from engine.runtime.plan import DEFAULT_CONCURRENCY, Plan
 from engine.runtime.sinks import WriterSink
-from engine.runtime.state import Head, State, moved_aside, share_name
+from engine.runtime.state import Head, State, moved_aside
 from engine.runtime.work import fits, new_head
 
 LISTEN = 0.2  # seconds between two looks at the sum of what the workers tell
@@ -164,7 +164,10 @@ class Together:
     def _ended(self, crew: Crew) -> Outcome:
         ends = [worker.ended for worker in crew.workers if worker.ended is not None]
         head = self._head
-        head.counts = self._total(self._counts_of(number, end.counts) for number, end in enumerate(ends))
+        kept = [share.counts for share, _ in self._state.shares(head)]  # of those that could not tell
+        head.counts = self._total(
+            end.counts if end.counts.sources else old for end, old in zip(ends, kept, strict=True)
+        )
         head.counts.notes |= self._notes
         head.seconds, head.abandoned = self._before + self._seconds, sum(end.abandoned for end in ends)
         self._judge(head.counts)
@@ -183,17 +186,6 @@ class Together:
         finally:
             writers.close()
         return outcome
-
-    def _counts_of(self, number: int, told: Counts) -> Counts:
-        """What a worker told; of one that could not, what it had settled."""
-        if told.sources:
-            return told
-        state = State(self._state.directory, share_name(self._state.pipeline, number + 1, self._of))
-        try:
-            head, _ = state.load()
-        finally:
-            state.close()
-        return told if head is None else head.counts
 
     def _total(self, counts: Iterable[Counts]) -> Counts:
         """The sum; what nobody has counted yet is zero."""
@@ -245,20 +237,6 @@ def worst(errors: list[EngineError | None]) -> EngineError | None:
     """The one that decides the exit code: what is wrong for good, then what halted. The first of its kind."""
     there = [error for error in errors if error is not None]
     return min(there, key=lambda error: isinstance(error, Halt), default=None)
-
-
-def total(counts: Iterable[Counts]) -> Counts:
-    """The sum of several processes' counts."""
-    tables = [msgspec.to_builtins(one) for one in counts]
-    return msgspec.convert(_sum(tables), Counts)
-
-
-def _sum(values: list[Any]) -> Any:
-    """Numbers are added, maps by their names; of texts, which are alike, the first stands."""
-    if isinstance(values[0], dict):
-        names = dict.fromkeys(name for value in values for name in value)
-        return {name: _sum([value[name] for value in values if name in value]) for name in names}
-    return values[0] if isinstance(values[0], str) else sum(values)
 
 
 def divided(plan: Plan, number: int, of: int) -> Pipeline:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 
 
@@ -50,6 +53,19 @@ class Counts(msgspec.Struct):
     @property
     def delivered(self) -> int:
         return sum(mapping.delivered for mapping in self.mappings.values())
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of what several processes counted."""
+    return msgspec.convert(_sum([msgspec.to_builtins(one) for one in counts]), Counts)
+
+
+def _sum(values: list[Any]) -> Any:
+    """Numbers are added, maps by their names; of texts, which are alike, the first that says anything stands."""
+    if isinstance(values[0], dict):
+        names = dict.fromkeys(name for value in values for name in value)
+        return {name: _sum([value[name] for value in values if name in value]) for name in names}
+    return next(filter(None, values), "") if isinstance(values[0], str) else sum(values)
 
 
 def broken_sums(counts: Counts, sources: dict[str, str]) -> list[str]:

@@ -75,11 +75,20 @@ class State:
 
     def load(self) -> tuple[Head | None, list[SavedTrack]]:
         """The unfinished run, if there is one, and every track (those of finished `append` sources too)."""
+        return self._of(self.pipeline)
+
+    def _of(self, name: str) -> tuple[Head | None, list[SavedTrack]]:
         with self._named_errors():
-            row = self.db.execute("SELECT data FROM heads WHERE pipeline = ?", (self.pipeline,)).fetchone()
+            row = self.db.execute("SELECT data FROM heads WHERE pipeline = ?", (name,)).fetchone()
             head = _decode(row[0], Head) if row else None
-            tracks = self.db.execute("SELECT data FROM tracks WHERE pipeline = ? ORDER BY rowid", (self.pipeline,))
+            tracks = self.db.execute("SELECT data FROM tracks WHERE pipeline = ? ORDER BY rowid", (name,))
             return head, [_decode(data, SavedTrack) for (data,) in tracks]
+
+    def shares(self, head: Head) -> Iterator[tuple[Head, list[SavedTrack]]]:
+        """What each process that shares the run has reached, as far as it has begun; nothing of a run of one."""
+        for number in range(1, head.workers + 1) if head.workers > 1 else ():
+            found, tracks = self._of(share_name(self.pipeline, number, head.workers))
+            yield found or Head(head.run_id, head.started_at, 0.0, head.mappings, Counts()), tracks
 
     def commit(self, head: Head, tracks: Iterable[SavedTrack]) -> None:
         """Writes the head and these tracks in one transaction."""

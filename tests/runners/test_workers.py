@@ -358,3 +358,25 @@ mappings: {all: {from: report, to: out, fields: {id: "{{ record.id }}"}}}
 """
     with pytest.raises(InvalidPipeline, match="fetched from a vendor"):
         Shop(tmp_path / "shop", text).run(2)
+
+
+# --- where it stands ---------------------------------------------------------------------------------------------
+
+
+def test_the_state_tells_where_each_worker_stands_and_a_reset_forgets_them_all(tmp_path, capsys):
+    from engine.commands.state import reset, show
+
+    shop = Shop(tmp_path / "shop", VENDOR, faults=[{"nth": [15], "status": 401}])
+    shop.write("customers.csv", rows(1_500))
+    report = shop.run(2).report
+    file = shop.folder / "shop.yaml"
+    assert show(file, None, True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["unfinished"]["workers"] == 2
+    assert found["unfinished"]["mappings"] == report["mappings"]
+    assert [track["worker"] for track in found["tracks"]] == [1, 2]
+    assert show(file, None, False) == 0
+    said = capsys.readouterr().out
+    assert "with --workers 2" in said and "worker 2: customers: customers.csv:" in said
+    assert reset(file, None, False) == 0
+    assert not tracks_of(shop)
