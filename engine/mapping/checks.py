@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from jinja2 import nodes
@@ -221,7 +222,7 @@ class Checker:
         self.check(node.node, optional=about_missing)
         self._arguments(node)
         if about_missing:
-            self._fits(node.name, lambda value: None, node)
+            self._fits(node.name, _about_missing, node)
         elif node.name not in TESTS:
             self._unknown("test", node.name, node, [*TESTS, "defined", "undefined"])
         else:
@@ -256,18 +257,32 @@ class Checker:
 
     def _fits(self, name: str, function: Callable[..., Any], node: Any, value: bool = True) -> bool:
         """Do the arguments fit the signature?"""
-        given = [None] * (len(node.args) + value)
-        named = {keyword.key: None for keyword in node.kwargs}
+        named = tuple(keyword.key for keyword in node.kwargs)
         try:
-            if len(named) < len(node.kwargs):
-                raise TypeError("an argument is given twice")
-            inspect.signature(function).bind(*given, **named)
-        except TypeError as error:
-            self.problem("bad-arguments", f"{name}: {error}", node, len(name))
-            return False
-        except ValueError:  # a builtin without a signature
-            return True
-        return True
+            why = _misfit(function, len(node.args) + value, named)
+        except TypeError:  # a third party's callable that cannot be remembered
+            why = _misfit.__wrapped__(function, len(node.args) + value, named)
+        if why:
+            self.problem("bad-arguments", f"{name}: {why}", node, len(name))
+        return not why
+
+
+@lru_cache(4096)
+def _misfit(function: Callable[..., Any], count: int, named: tuple[str, ...]) -> str:
+    """Why so many arguments and these named ones do not fit; nothing where they do, or where nobody can tell."""
+    if len(set(named)) < len(named):
+        return "an argument is given twice"
+    try:
+        inspect.signature(function).bind(*[None] * count, **dict.fromkeys(named))
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # a builtin without a signature
+        pass
+    return ""
+
+
+def _about_missing(value: Any) -> None:
+    """The signature of `is defined`."""
 
 
 def _word(node: nodes.Node) -> str:

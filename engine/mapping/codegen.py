@@ -18,11 +18,12 @@ from collections.abc import Callable, Iterator
 
 from jinja2 import nodes
 
-from engine.mapping.codes import ANY, Code, decides
+from engine.mapping.codes import ANY, NUM, NUMS, Code, decides
 from engine.mapping.emit_calls import Emitter
 from engine.mapping.reference import Shape
 from engine.mapping.repeats import repeated
 from engine.mapping.tree import Each, Expression, ListOf, Literal, MapOf, Text, Tree, expressions
+from engine.mapping.values import MAX_MEMBERS
 
 
 def generate(shape: Shape, emitter: Emitter, lookups: frozenset[str], needs_meta: bool) -> Callable[..., None] | None:
@@ -67,8 +68,8 @@ class _Writer:
         self.line("for i, row in pairs:", 1)
         if shape.each is not None:
             self.line("n = len(payloads)")
-        if any("walked)" in line for line in body):
-            self.line("walked = [0]")
+        if any("walked += " in line for line in body):
+            self.line("walked = 0")
         self._unpack(body)
         for at, _ in enumerate(lookups):
             self.line(f"l{at} = lookup{at}[i]")
@@ -150,7 +151,7 @@ class _Writer:
         assert shape.each is not None
         each = self._optional(shape.each)
         self.emitter.locals["item"] = Code("item")
-        self.line(f"for j, item in enumerate(_members({each.text}, 'each', walked)):", 1)
+        self.line(f"for j, item in enumerate({self._walked(each)}):", 1)
         self.line("try:", 1)
         self._payload(shape)
         self.depth -= 1
@@ -238,28 +239,37 @@ class _Writer:
         self.line(f"{local} = {display}")
         return local
 
-    def _put(self, member: Tree, before: str, after: str) -> None:
-        """A statement that puts a value somewhere, unless it is omitted."""
+    def _put(self, member: Tree, before: str, after: str) -> str:
+        """A statement that puts a value somewhere, unless it is omitted; the value's kind."""
         code = self._tree(member)
         if not self._may_omit(member):
             self.line(f"{before}{code.text}{after}")
-            return
+            return code.kind
         temp = self.emitter.temp()
         self.line(f"if ({temp} := {code.text}) is not _OMIT: {before}{temp}{after}")
+        return ANY
 
     def _each(self, tree: Each) -> Code:
         emitter = self.emitter
         members, name = self._optional(tree.members), emitter.temp()
         before = emitter.locals.get(tree.name)
         local = self._open("[]")
-        self.line(f"for {name} in _members({members.text}, '$each', walked):", 1)
+        self.line(f"for {name} in {self._walked(members)}:", 1)
         emitter.locals[tree.name] = Code(name)
-        self._put(tree.value, f"{local}.append(", ")")
+        kind = self._put(tree.value, f"{local}.append(", ")")
         self.depth -= 1
         del emitter.locals[tree.name]
         if before is not None:
             emitter.locals[tree.name] = before
-        return Code(local)
+        return Code(local, NUMS if kind == NUM else ANY)
+
+    def _walked(self, members: Code) -> str:
+        """A local that holds a list to go through; the lists of a record are bounded together, as in the reference."""
+        local = self.emitter.temp()
+        self.line(f"if ({local} := {members.text}).__class__ is not list: _bail()")
+        self.line(f"walked += len({local})")
+        self.line(f"if walked > {MAX_MEMBERS}: _bail()")
+        return local
 
 
 def _mentions(text: str, name: str) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from jinja2 import nodes
 
-STR, CELL, NUM, BOOL, LIST, NONE, ANY = "str", "cell", "num", "bool", "list", "none", "any"
+STR, CELL, NUM, BOOL, LIST, NUMS, NONE, ANY = "str", "cell", "num", "bool", "list", "nums", "none", "any"
 TEXTS = (STR, CELL)
 SIGNS = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">=", "in": "in", "notin": "not in"}
 MAYBE = frozenset({"first", "last", "min", "max"})  # filters that can give a missing value
@@ -14,7 +14,7 @@ DECISIONS = frozenset({"skip", "reject", "omit"})
 
 
 class Code(NamedTuple):
-    """Python text, and what is known of its value: `cell` is a text or None, `any` anything."""
+    """Python text, and what is known of its value: `cell` is a text or None, `nums` a list of numbers."""
 
     text: str
     kind: str = ANY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,8 @@ from engine.mapping.values import bad_type, bad_value, show
 LONGEST = 64
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIRECTIVES = set("aAbBdfHIjmMpSyYz%")
+DAY_ONE = date(1970, 1, 1).toordinal()
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _FINE = re.compile(r"[+-]\d\d:?\d\d\Z")
 _ISO_START = re.compile(r"\d{4}-?\d\d-?\d\d")
 
@@ -45,6 +47,8 @@ def epoch(value: Any, tz: str = "UTC", default: Any = UNSET) -> Any:
 def epoch_ms(value: Any, tz: str = "UTC", default: Any = UNSET) -> Any:
     """Whole milliseconds since 1970 from ISO 8601: `"1970-01-02" | epoch_ms` is 86400000."""
     try:
+        if tz == "UTC" and value.__class__ is str and _DAY.match(value):  # what most exports hold
+            return (date.fromisoformat(value).toordinal() - DAY_ONE) * 86_400_000
         return _micros(_read(value, None, tz, "s")) // 1000
     except (ValueError, OverflowError):
         return _unread("epoch_ms", value, default)
@@ -103,10 +107,10 @@ def _zone(name: Any) -> tzinfo:
         raise bad_type(f"tz: {show(name)} is no time zone such as Europe/Paris or +02:00") from None
 
 
-def _written(date: datetime) -> str:
-    return date.isoformat()
+def _written(moment: datetime) -> str:
+    return moment.isoformat()
 
 
-def _micros(date: datetime) -> int:
-    since = date - EPOCH
+def _micros(moment: datetime) -> int:
+    since = moment - EPOCH
     return (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds

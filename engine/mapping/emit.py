@@ -192,11 +192,23 @@ class Operations:
         if isinstance(node, nodes.Add) and left.kind in TEXTS and right.kind in TEXTS:
             return self._bounded_text([left.text, right.text])
         sign = {nodes.Add: "+", nodes.Sub: "-", nodes.Mul: "*"}.get(type(node))
-        if sign and left.kind == right.kind == NUM:
-            temp = self.temp()
-            return Code(f"({temp} if -1e300 < ({temp} := {left.text} {sign} {right.text}) < 1e300 else _bail())", NUM)
+        if sign and (sign != "+" or NUM in (left.kind, right.kind)):
+            return self._of_numbers(left, sign, right)
         kind = ANY if isinstance(node, nodes.Add) else NUM
         return Code(f"_{BINARY[type(node)].__name__}({left.text}, {right.text})", kind)
+
+    def _of_numbers(self, left: Code, sign: str, right: Code) -> Code:
+        """Numbers of an ordinary size at once; the rest is for the reference to judge."""
+        checks, sides = [], []
+        for side in (left, right):
+            held = side.text
+            if side.kind != NUM:
+                held = self.temp()
+                checks.append(f"({held} := {side.text}).__class__ in _NUMBERS and ")
+            sides.append(held)
+        temp = self.temp()
+        made = f"-1e300 < ({temp} := {sides[0]} {sign} {sides[1]}) < 1e300"
+        return Code(f"({temp} if {''.join(checks)}{made} else _bail())", NUM)
 
     def _bounded_text(self, parts: list[str]) -> Code:
         temp = self.temp()

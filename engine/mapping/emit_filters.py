@@ -77,6 +77,16 @@ def _round(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] |
     return f"round({value.text}, {places})", "num"
 
 
+def _sum(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] | None:
+    temp = emitter.temp()
+    if not given and value.kind == "nums":
+        return f"({temp} if -1e300 < ({temp} := sum({value.text})) < 1e300 else _bail())", "num"
+    name = given.get("attribute")
+    if set(given) != {"attribute"} or name.__class__ is not str or "." in name or name.isdecimal():
+        return None
+    return f"_sum_of({value.text}, {name!a})", "num"
+
+
 def _split(emitter: Any, value: Any, given: dict[Any, Any]) -> tuple[str, str] | None:
     if set(given) != {0} or given[0].__class__ is not str or not given[0]:
         return None
@@ -142,6 +152,7 @@ SPECIAL: dict[str, Special] = {
     "length": _length,
     "count": _length,
     "round": _round,
+    "sum": _sum,
     "split": _split,
     "replace": _replace,
     "parse_date": _remembered(dates.parse_date, "str"),

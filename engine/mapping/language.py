@@ -103,9 +103,10 @@ def read(text: str) -> Template:
     except (ValueError, OverflowError) as error:
         raise Unreadable("syntax", f"the expression cannot be read: {error}") from None
     parts = tuple(_part(node) for output in body for node in getattr(output, "nodes", ()))
-    for part in parts:
-        if not isinstance(part, str):
-            _refuse_depth(part)
+    if len(source) > DEEPEST:  # a shorter text cannot: each operation takes a character at least
+        for part in parts:
+            if not isinstance(part, str):
+                _refuse_depth(part)
     return Template(parts)
 
 
