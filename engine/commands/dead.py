@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,21 @@ from typing import Any
 from engine.commands.files import load_all, pipeline_of
 from engine.commands.run import transport_for
 from engine.config.messages import printable
+from engine.config.pipeline import Pipeline
 from engine.console import json_text, several, stderr, stdout
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runners.local import Options
 from engine.runners.replay import Replay, replay, still_open
+from engine.runtime.clock import iso
 from engine.runtime.deadletters import read_letters
 from engine.runtime.masks import Masker
+from engine.runtime.state import State
 
 
 def list_letters(file: Path, every: bool, as_json: bool) -> int:
     """Groups by mapping, code and reason; the newest run's only, unless `every`."""
-    letters = list(_letters(file, every))
+    letters, earlier = _letters(file, every)
     groups = Counter((x["mapping"] or x["source"], x["stage"], x["code"]) for x in letters)
     examples: dict[Any, dict[str, Any]] = {}
     for letter in letters:
@@ -35,12 +38,13 @@ def list_letters(file: Path, every: bool, as_json: bool) -> int:
         else:
             stdout(printable(f"{count:>7,}  {name}  {stage}  {code}  e.g. {place(origin)}: {reason}") + "\n")
     if not as_json:
-        stdout(f"{len(letters):>7,}  in all\n" if letters else "no dead letters\n")
+        more = f"; {earlier:,} of earlier runs: --all" if earlier else ""
+        stdout(f"{len(letters):>7,}  in all{more}\n" if letters else f"no dead letters{more}\n")
     return 0
 
 
 def show_letters(file: Path, letter_id: str | None, as_json: bool) -> int:
-    found = [x for x in _letters(file, True) if letter_id is None or x["id"].startswith(letter_id)]
+    found = [x for x in _letters(file, True)[0] if letter_id is None or x["id"].startswith(letter_id)]
     if letter_id is not None and not found:
         raise InvalidPipeline(f"no dead letter has the id {letter_id}; `engine dead show {file}` lists them")
     for letter in found:
@@ -54,10 +58,10 @@ def show_letters(file: Path, letter_id: str | None, as_json: bool) -> int:
     return 0
 
 
-def _letters(file: Path, every: bool) -> Iterator[dict[str, Any]]:
-    """Those of a pipeline file, or of a file of dead letters itself.
+def _letters(file: Path, every: bool) -> tuple[list[dict[str, Any]], int]:
+    """Those of a pipeline file, or of a file of dead letters itself; and how many of earlier runs are left out.
 
-    Those that a replay delivered are left out; those of the newest run, and what a replay could not mend, are shown.
+    Those that a replay delivered are gone. The newest run's are shown, and what a replay since could not mend.
     """
     pipeline = None if file.suffix == ".jsonl" else pipeline_of(file)
     path = file if pipeline is None else pipeline.dead_letters.path
@@ -65,8 +69,27 @@ def _letters(file: Path, every: bool) -> Iterator[dict[str, Any]]:
     replays: set[str] = set()
     if pipeline is not None and letters:
         letters, replays = still_open(pipeline, letters)
-    newest = next((letter["run_id"] for letter in reversed(letters) if letter["run_id"] not in replays), None)
-    yield from (letter for letter in letters if every or letter["run_id"] == newest or letter["run_id"] in replays)
+    if every:
+        return letters, 0
+    began = None if pipeline is None else _last_start(pipeline)
+    if began is not None:
+        shown = [letter for letter in letters if letter["at"] >= began]
+    else:
+        newest = next((letter["run_id"] for letter in reversed(letters) if letter["run_id"] not in replays), None)
+        shown = [letter for letter in letters if letter["run_id"] == newest or letter["run_id"] in replays]
+    return shown, len(letters) - len(shown)
+
+
+def _last_start(pipeline: Pipeline) -> str | None:
+    """When the newest run began, be it finished or not; None where the state knows of none."""
+    state = State(pipeline.state, pipeline.name, looking=True)
+    try:
+        if not state.path.exists():
+            return None
+        head, _ = state.load()
+        return iso(head.started_at) if head else next((run["started_at"] for run in state.history(1)), None)
+    finally:
+        state.close()
 
 
 def place(origin: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def show(name: str | None, as_json: bool, page: bool = False) -> int:
     parts: list[Mapping[str, Any]] = [
         describe(registry, kind, name) for kind in KINDS if name in registry.names(kind)
     ]
-    parts += [explained(found[name]) for found in words().values() if name in found]
+    parts = parts or [explained(found[name]) for found in words().values() if name in found]
     if name in registry.filters:
         parts.append(_filter(name, registry.filters[name]))
     if not parts:

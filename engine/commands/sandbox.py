@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 
 from engine.commands.run import parse_faults
+from engine.console import stdout
 from engine.registry import pretend_server, pretend_world
 from engine.runtime.clock import SystemClock
 
@@ -20,7 +21,7 @@ def serve(port: int, faults: Sequence[str]) -> int:
     world = pretend_world(SystemClock(), parse_faults(faults))
     with pretend_server(world, port) as server:
         for name, url in server.urls.items():
-            sys.stdout.write(f"{name} {url}\n")
+            stdout(f"{name} {url}\n")
         sys.stdout.flush()
         while not done.wait(1.0):
             pass

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import msgspec
 
 from engine.commands.files import pipeline_of
+from engine.config.messages import printable
+from engine.console import json_text, stderr, stdout
 from engine.runtime.clock import SystemClock, iso
 from engine.runtime.counts import total
 from engine.runtime.ledger import SavedTrack
@@ -24,9 +24,9 @@ def show(file: Path, state: Path | None, as_json: bool) -> int:
     finally:
         store.close()
     if as_json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        stdout(json_text(found) + "\n")
     else:
-        click.echo(_text(pipeline.name, found))
+        stdout(_text(pipeline.name, found) + "\n")
     return 0
 
 
@@ -70,7 +70,7 @@ def _text(name: str, found: dict[str, Any]) -> str:
         delivered = sum(m["delivered"] for m in run["mappings"].values())
         lines.append(f"  {run['started_at']}  {run['status']:<11}  {delivered:,} delivered, "
                      f"{run['dead_letters']['count']:,} refused, {run['seconds']:.1f} s")  # fmt: skip
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def reset(file: Path, state: Path | None, as_json: bool) -> int:
@@ -83,9 +83,9 @@ def reset(file: Path, state: Path | None, as_json: bool) -> int:
         store.close()
     if as_json:
         said = {"reset": True} if moved is None else {"reset": True, "moved_aside": str(moved)}
-        sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+        stdout(json_text(said) + "\n")
     else:
         if moved is not None:
-            click.echo(f"{pipeline.name}: {moved_aside(moved)}", err=True)
-        click.echo(f"{pipeline.name}: the next run starts from the beginning and sends everything again")
+            stderr(f"{pipeline.name}: {moved_aside(moved)}")
+        stdout(f"{pipeline.name}: the next run starts from the beginning and sends everything again\n")
     return 0

@@ -37,6 +37,9 @@ def explain_syntax(text: str, error: yaml.YAMLError, quoted: tuple[int, int]) ->
     if bare is not None:
         message = "an expression must be quoted: YAML reads `{` as a map"
         return Flaw("unquoted-expression", message, bare, bare + 2, QUOTE)
+    if (inner := _inner_quote(text, quoted, at)) is not None:
+        message = "this quote ends the text that begins before the expression"
+        return Flaw("bad-yaml", message, inner, inner + 1, "within double quotes, write '…' in the expression")
     if text[max(at - 1, 0) : at + 1] == "${":
         message = "a variable within brackets must be quoted: YAML reads `{` as a map"
         return Flaw("unquoted-variable", message, at - 1, at + 1, 'write "${…}"')
@@ -79,6 +82,13 @@ def _bare_expression(text: str, at: int) -> int | None:
         start, line = _line(text, start - 1)
         found = _BARE_EXPRESSION.search(line)
     return start + found.start(1) if found else None
+
+
+def _inner_quote(text: str, quoted: tuple[int, int], at: int) -> int | None:
+    """The quote within `"{{ … "…" }}"` that ends the scalar too early, if that is what went wrong."""
+    scalar, rest = text[quoted[0] : quoted[1]], _line(text, at)[1]
+    unfinished = scalar.startswith('"') and scalar.rfind("{{") > scalar.rfind("}}")
+    return quoted[1] - 1 if unfinished and quoted[1] <= at and "}}" in rest else None
 
 
 def _advice(problem: str) -> str:

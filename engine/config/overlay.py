@@ -20,7 +20,7 @@ def apply_environment(root: Node, name: str | None) -> tuple[Node, list[Problem]
     overlay = root.get("environments", name)
     if overlay is None:
         known = root.get("environments")
-        hint = did_you_mean(name, known.entries if known else ())
+        hint = did_you_mean(name, known.entries) if known else "the file has none; they stand under `environments:`"
         path = ("environments",) if known else ()
         return root, [
             Problem("unknown-environment", f'there is no environment "{name}"', path, on_key=True, hint=hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.config.explain import MAX_PROBLEMS
@@ -85,6 +85,8 @@ class Resolver:
         if trouble.unset and secret and self.around.sandbox:
             node.value, node.unset = STAND_IN, True
             return
+        if trouble.unset and secret:
+            trouble = replace(trouble, hint=f"{trouble.hint.partition(',')[0]}; --sandbox runs without it")
         warning = trouble.unset and secret and not self.around.sending
         self._tell(
             Problem(

@@ -180,7 +180,8 @@ def _type(root: Node, kind: str, name: str, shapes: Shapes) -> Iterator[Problem]
     path = (kind, name, "type")
     known = shapes.catalog.names(kind)
     if node.value not in known:
-        hint = _elsewhere(node.value, kind, shapes) or did_you_mean(node.value, known)
+        hint = _elsewhere(node.value, kind, shapes) or _as_format(node.value, known)
+        hint = hint or did_you_mean(node.value, known)
         yield Problem("unknown-type", f'there is no {KINDS[kind]} of type "{node.value[:80]}"', path, hint=hint)
         return
     try:
@@ -196,6 +197,13 @@ def _elsewhere(word: str, kind: str, shapes: Shapes) -> str:
     for other, singular in KINDS.items():
         if other != kind and word in shapes.catalog.names(other):
             return f'"{word}" is a {singular}: it goes under `{other}:`'
+    return ""
+
+
+def _as_format(word: str, known: Iterable[str]) -> str:
+    formats = {"csv": "csv", "tsv": "tsv", "json": "json", "jsonl": "jsonl", "ndjson": "jsonl"}
+    if (word := word.lower()) in formats and "file" in known:
+        return f"write `type: file`; its format is told by the suffix, or by `format: {formats[word]}`"
     return ""
 
 

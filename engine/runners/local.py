@@ -16,6 +16,7 @@ from engine.config.pipeline import Pipeline
 from engine.errors import EngineError, Halt, InvalidPipeline, Refused
 from engine.model import Problem
 from engine.registry import Registry
+from engine.runners.namesakes import namesake
 from engine.runtime.clock import Clock, SystemClock, iso
 from engine.runtime.disk import room_left
 from engine.runtime.events import Observer, Silent
@@ -86,6 +87,8 @@ def run_pipeline(pipeline: Pipeline, registry: Registry, options: Options) -> Ou
             if options.fresh and (moved := state.reset(clock.time())) is not None:
                 options = _telling(options, moved_aside(moved))
             head, saved = state.load()
+            if (shared := namesake(state, pipeline, unfinished=head is not None)) is not None:
+                options = _telling(options, shared)
             expect_workers(pipeline.name, head, 1)
             return _run(pipeline, registry, options, state, head.run_id if head else run_id, head, saved)
     finally:

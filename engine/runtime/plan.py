@@ -17,6 +17,7 @@ from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
 from engine.runtime.addresses import address_problems
 from engine.runtime.counts import SinkCounts
+from engine.runtime.keys import key_problems
 from engine.runtime.lanes import Lanes
 from engine.runtime.lookups import LookupPlan
 from engine.runtime.payloads import Check
@@ -143,6 +144,7 @@ def build(
         n: q for n, s in pipeline.sources.items()
         if ("sources", n) not in broken and (q := _source(s, pipeline, registry, problems))
     }  # fmt: skip
+    problems += [each for plan in sources.values() for each in key_problems(plan.spec, _shapes(plan))]
     buckets: dict[tuple[str, str], Bucket] = {}
     sinks = {n: p for n, s in pipeline.sinks.items() if (p := _sink(s, pipeline, registry, buckets, problems))}
     lookups = {

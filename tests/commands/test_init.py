@@ -45,7 +45,17 @@ def test_its_schema_fits_its_pipeline(shell):
 
 
 def test_nothing_is_overwritten(shell):
-    shell.write("README.md", "mine")
-    with pytest.raises(InvalidPipeline, match=r"has README\.md already; nothing was written"):
+    (shell.folder / "pipelines").mkdir()
+    shell.write("pipelines/customers.yaml", "mine")
+    with pytest.raises(InvalidPipeline, match=r"has pipelines/customers\.yaml already; nothing was written"):
         shell("init")
-    assert [path.name for path in shell.folder.iterdir()] == ["README.md"]
+    assert [path.name for path in shell.folder.iterdir()] == ["pipelines"]
+
+
+def test_a_repository_keeps_its_readme_and_its_gitignore(shell):
+    shell.write("README.md", "mine")
+    shell.write(".gitignore", "mine too")
+    done = shell("init")
+    assert "kept README.md\nkept .gitignore: it should hold the line `.engine/`\n" in done.out
+    assert shell.read("README.md") == "mine" and shell.read(".gitignore") == "mine too"
+    assert shell("check", "pipelines/customers.yaml").code == 0

@@ -1,0 +1,33 @@
+"""`engine dead list` shows what the last run refused; what a later run went over again is history."""
+
+SHOP = """
+version: 1
+name: shop
+sources: {people: {type: file, path: people.csv, key: id}}
+sinks: {crm: {type: iterable, api_key: "${ITERABLE_API_KEY}"}}
+mappings: {all: {from: people, to: crm.update_user, fields: {email: "{{ record.email }}", userId: "{{ record.id }}"}}}
+"""
+BAD, GOOD = "id,email\n1,ada@example.org\n2,no address\n", "id,email\n1,ada@example.org\n2,grace@example.org\n"
+
+
+def test_a_mended_row_is_no_dead_letter_of_the_next_run(shell):
+    shell.write("shop.yaml", SHOP)
+    shell.write("people.csv", BAD)
+    assert shell("run", "shop.yaml", "--sandbox", "--no-progress").code == 1
+    assert "no address" in shell("dead", "list", "shop.yaml").out
+    assert shell("dead", "replay", "shop.yaml", "--sandbox").code == 1
+    assert "no address" in shell("dead", "list", "shop.yaml").out  # the replay could not mend it
+    shell.write("people.csv", GOOD)
+    assert shell("run", "shop.yaml", "--sandbox", "--no-progress").code == 0
+    assert shell("dead", "list", "shop.yaml").out == "no dead letters; 1 of earlier runs: --all\n"
+    assert "no address" in shell("dead", "list", "shop.yaml", "--all").out
+
+
+def test_those_before_a_run_that_is_cut_off_are_history_too(shell):
+    shell.write("shop.yaml", SHOP)
+    shell.write("people.csv", BAD)
+    shell("run", "shop.yaml", "--sandbox", "--no-progress")
+    down = '[{"every": 1, "status": 503, "path": "/api/users/bulkUpdate"}]'
+    shell.write("shop.yaml", SHOP.replace('KEY}"}', 'KEY}", retry: {max_attempts: 1}}'))
+    assert shell("run", "shop.yaml", "--sandbox", "--no-progress", "--fault", down).code == 3
+    assert shell("dead", "list", "shop.yaml").out == "no dead letters; 1 of earlier runs: --all\n"
