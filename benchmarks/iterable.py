@@ -88,8 +88,8 @@ def users_in_bulk(folder: Path, rows: int, rounds: int) -> Iterator[str]:
         ours = (ENGINE, place, env)
         if not PEER.exists():
             cost = in_turn(rounds, ours)[0]
-            mine = f"engine {rows / cost.cpu:,.0f} records per CPU second ({cost.peak:.0f} MB)"
-            yield f"users, bulk, {rows:,} rows: {mine}; {LEFT_OUT}"
+            told = f"engine {rows / cost.cpu:,.0f} records per CPU second ({cost.peak:.0f} MB)"
+            yield f"users, bulk, {rows:,} rows: {told}; {LEFT_OUT}"
             return
         mine, theirs = in_turn(rounds, ours, ([str(PEER), PEER_JOB, "users", "customers.csv"], place, env))
     yield (
@@ -102,11 +102,11 @@ def purchases_at_latency(folder: Path, rows: int, few: int, latency: float) -> I
     place, little = home(folder, "orders", rows, PURCHASES, 32), home(folder, "few", few, PURCHASES, 32)
     with vendor(latency) as url:
         env = {"ITERABLE_URL": url, "ITERABLE_API_KEY": "bench-key-0123"}
-        mine = rows / run(ENGINE, place, **env).wall
+        mine = rows / run(ENGINE, place, env).wall
         if not PEER.exists():
             yield f"purchases at {latency * 1000:.0f} ms: engine {mine:,.0f} a second; {LEFT_OUT}"
             return
-        theirs = few / run([str(PEER), PEER_JOB, "purchases", "customers.csv"], little, **env).wall
+        theirs = few / run([str(PEER), PEER_JOB, "purchases", "customers.csv"], little, env).wall
     yield (
         f"purchases at {latency * 1000:.0f} ms, a second, start-up included: engine (32 in flight) {mine:,.0f}, "
         f"iterable-data-import {theirs:,.0f}: {mine / theirs:.0f} x"
@@ -118,7 +118,7 @@ def memory(folder: Path, sizes: tuple[int, ...]) -> Iterator[str]:
     with vendor(0.0) as url:
         for rows in sizes:
             place = home(folder, f"memory{rows}", rows, USERS, 4)
-            cost = run(ENGINE, place, ITERABLE_URL=url, ITERABLE_API_KEY="bench-key-0123")
+            cost = run(ENGINE, place, {"ITERABLE_URL": url, "ITERABLE_API_KEY": "bench-key-0123"})
             peaks.append(f"{rows:,} rows {cost.peak:.0f} MB ({cost.cpu:.1f} CPU s)")
             (place / "customers.csv").unlink()
     yield "peak memory of users in bulk: " + ", ".join(peaks)

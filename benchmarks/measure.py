@@ -6,13 +6,16 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 
 ROOT = Path(__file__).parent.parent
+Environ = Mapping[str, str]
+NOTHING: Environ = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,13 @@ class Failed(SystemExit):
         self.last = f"ended with {code}: {([line for line in said.splitlines() if line.strip()] or [''])[-1][:200]}"
 
 
-def run(command: Sequence[str], cwd: Path, ends: Sequence[int] = (0,), **environ: str) -> Cost:
+def run(command: Sequence[str], cwd: Path, environ: Environ = NOTHING, ends: Sequence[int] = (0,)) -> Cost:
     """One run; an exit code that is none of `ends` is an error of the benchmark."""
     # An environment that keeps bytecode from being written would charge every start with compiling.
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environ = {**inherited, "PYTHONPATH": str(ROOT), **environ}
+    told = {**inherited, "PYTHONPATH": str(ROOT), **environ}
     launch = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "launch.py"), str(cwd / "output.txt"), *command]
-    done = subprocess.run(launch, cwd=cwd, env=environ, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(launch, cwd=cwd, env=told, stdout=subprocess.PIPE, text=True, check=True)
     code, cpu, wall, peak = json.loads(done.stdout)
     if code not in ends:
         raise Failed(command, code, (cwd / "output.txt").read_text("utf-8", "replace"))
@@ -44,15 +47,15 @@ def run(command: Sequence[str], cwd: Path, ends: Sequence[int] = (0,), **environ
     return Cost(cpu, wall, peak / scale)
 
 
-def in_turn(rounds: int, *jobs: Sequence[object]) -> list[Cost]:
+def in_turn(rounds: int, *jobs: tuple[Sequence[str], Path, Environ]) -> list[Cost]:
     """The median of each figure per job; the jobs take turns, so that a slow moment of the machine hits all alike.
 
     A job is (command, cwd, environ).
     """
     costs: list[list[Cost]] = [[] for _ in jobs]
     for _ in range(rounds):
-        for number, (command, cwd, environ) in enumerate(jobs):  # type: ignore[misc]
-            costs[number].append(run(command, cwd, **environ))  # type: ignore[arg-type]
+        for number, (command, cwd, environ) in enumerate(jobs):
+            costs[number].append(run(command, cwd, environ))
     return [Cost(*(median(getattr(c, what) for c in one) for what in ("cpu", "wall", "peak"))) for one in costs]
 
 

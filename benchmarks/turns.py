@@ -111,7 +111,7 @@ def _once(
         folder / "ca.pem" if job.tls else None,
     )
     command, environ = one.command(task)
-    cost = run(command, place, ends=one.ends, **environ)
+    cost = run(command, place, environ, one.ends)
     if kept is not None and not address:
         output.replace(kept)
     output.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from urllib.parse import urlsplit
 
 from orjson import dumps, loads
+from person import purchase
 
 EPOCH = date(1970, 1, 1).toordinal()
 BATCH = 200
@@ -94,23 +95,6 @@ def purchases(path):
     with open(path, encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
             yield dumps(purchase(row))
-
-
-def purchase(row):
-    ltv = float(row["ltv"])
-    return {
-        "id": "p-" + row["id"],
-        "user": {"email": row["email"].lower(), "userId": row["id"]},
-        "items": [{"id": "K-1", "name": "Thing", "price": ltv, "quantity": 1, "categories": row["tags"].split(";")}],
-        "total": ltv,
-        "dataFields": {
-            "country": row["country"].upper(),
-            "city": row["city"] or "unknown",
-            "firstName": row["first_name"],
-            "lastName": row["last_name"],
-            "channel": "web",
-        },
-    }
 
 
 if __name__ == "__main__":

@@ -7,26 +7,11 @@ import os
 import sys
 import threading
 
-IN_FLIGHT = int(os.environ["IN_FLIGHT"])
+from person import purchase
+
+IN_FLIGHT = int(os.environ.get("IN_FLIGHT", "1"))
 HEADERS = {"Content-Type": "application/json", "Api-Key": "bench"}
 CA = os.environ.get("CA_FILE") or None
-
-
-def purchase(row):
-    ltv = float(row["ltv"])
-    return {
-        "id": "p-" + row["id"],
-        "user": {"email": row["email"].lower(), "userId": row["id"]},
-        "items": [{"id": "K-1", "name": "Thing", "price": ltv, "quantity": 1, "categories": row["tags"].split(";")}],
-        "total": ltv,
-        "dataFields": {
-            "country": row["country"].upper(),
-            "city": row["city"] or "unknown",
-            "firstName": row["first_name"],
-            "lastName": row["last_name"],
-            "channel": "web",
-        },
-    }
 
 
 def bodies(path):
