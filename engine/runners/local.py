@@ -185,8 +185,13 @@ def _interrupting(run: Run, wanted: bool) -> Iterator[None]:
     if not wanted:
         yield
         return
+
+    def interrupt(*_: Any) -> None:
+        run.interrupt()
+        run.break_off()
+
     signals = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: run.interrupt()) for number in signals]
+    before = [signal.signal(number, interrupt) for number in signals]
     try:
         yield
     finally:

@@ -33,6 +33,10 @@ NOT_YET: Any = object()
 Watch = Callable[[MappingPlan, Rows, Mapped, list[Item], Lookups], None]
 
 
+class BrokenOff(BaseException):
+    """Raised by a signal's handler while a source is read, which may take longer than whoever sent it waits."""
+
+
 class Feed:
     """Reads the sources in file order, each once. `limit` is in rows per source."""
 
@@ -47,7 +51,8 @@ class Feed:
         self._packer = Packer(plan.pipeline.name, books)
         self._limit, self._courier = limit, courier
         self._batches = self._read()
-        self._read_all = False
+        self._read_all = self._broken_off = False
+        self._inside = False  # a source is being read, of which nothing is taken in yet
         self._strictly: list[tuple[int, MappingPlan, Item, Parameters]] = []
         self.limited = False  # reading stopped because of the limit
         self.claims: Claims | None = None  # which records are this process's, where several share a source
@@ -59,8 +64,22 @@ class Feed:
         """Nothing more will be read or mapped."""
         return self._read_all and not self._asked
 
+    def break_off(self) -> None:
+        """To be called by a signal's handler: ends the reading of a source, however long that would still take."""
+        if self._inside:
+            raise BrokenOff
+
     def verify(self) -> None:
         """Is what an earlier start read still the same? Raises `Refused` before anything is sent."""
+        try:
+            self._inside = True
+            self._verify()
+        except BrokenOff:
+            self._broken_off = True
+        finally:
+            self._inside = False
+
+    def _verify(self) -> None:
         for name, source in self._plan.sources.items():
             tracks = [track for track in self._saved.values() if track.source == name]
             if tracks and not isinstance(source.source, ReaderSource):
@@ -72,18 +91,28 @@ class Feed:
             pending = self._asked.popleft()
             pending.enter(pending)
             return True
-        if self._read_all or len(self._asked) >= WINDOW:
+        if self._read_all or self._broken_off or len(self._asked) >= WINDOW:
             return False
         try:
-            batch = next(self._batches, None)
+            batch = self._next()
             if batch is NOT_YET:
                 return False
             if batch is not None:
                 self._enter(*batch)
         except (Refused, InvalidPipeline) as error:
             self.error, batch = error, None  # what was read stands, and is delivered
+        except BrokenOff:
+            self._broken_off = True  # what was not yet taken in is read again by the next start
+            return False
         self._read_all = batch is None
         return not self._read_all
+
+    def _next(self) -> Any:
+        try:
+            self._inside = True
+            return next(self._batches, None)
+        finally:
+            self._inside = False
 
     # --- reading ---------------------------------------------------------------------------------------
 

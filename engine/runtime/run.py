@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.errors import Halt
 from engine.runtime.courier import Courier
+from engine.runtime.database import Damaged
 from engine.runtime.events import Observer, Progress
 from engine.runtime.feed import Feed
 from engine.runtime.limits import too_many
@@ -52,6 +53,9 @@ class Run:
             self._judge_errors()
         except Halt as error:
             self._courier.halt(error)
+        except Damaged as error:  # the state, under the run: what was sent was sent, and is reported
+            self._courier.stop()
+            self._feed.error = error
         finally:
             self._transport.close()
         if self.complete:
@@ -69,6 +73,10 @@ class Run:
         """Stops reading and sending; a second call does not wait either. Safe in a signal handler: it only counts."""
         self._interrupts += 1
         self._transport.wake()
+
+    def break_off(self) -> None:
+        """After `interrupt`, in a signal handler of this thread alone: raises, where a source is being waited for."""
+        self._feed.break_off()
 
     @property
     def interrupted(self) -> bool:
