@@ -1,6 +1,6 @@
 """From a pipeline file to a checked `Pipeline`: one function, every finding in one pass, never an exception.
 
-read text → tree → environment, `--set` → `${X}` → secrets → connections → shapes → meaning → pipeline
+read text → tree → version → environment, `--set` → `${X}` → secrets → connections → shapes → meaning → pipeline
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from engine.config.pipeline import Pipeline
 from engine.config.reader import MAX_BYTES, read_text
 from engine.config.resolve import Resolver, Surroundings
 from engine.config.shapes import Catalog, Shapes
+from engine.config.versions import upgraded
 from engine.model import Problem
 
 
@@ -77,8 +78,13 @@ def parse(
     if reading.root is None:
         empty = Document(name, text, Node("map", 0, 0))
         return Loaded(None, None, _ordered(empty.flaw(flaw) for flaw in reading.flaws))
+    current, dated = upgraded(reading.root)
+    if current is None:
+        later = Document(name, text, reading.root)
+        return Loaded(None, later, [later.place(problem) for problem in dated])
     around = Surroundings(Path(path or name).absolute().parent, environ, sandbox, sending)
-    root, problems, shapes = _prepare(reading.root, registry, around, sets or {}, env)
+    root, problems, shapes = _prepare(current, registry, around, sets or {}, env)
+    problems = [*dated, *problems]
     document = Document(name, text, root, lambda place: shapes.is_template(root, place))
     known = {problem.path for problem in problems if problem.code == "bad-secret"}
     problems += [problem for problem in judge(root, shapes) if problem.path not in known]

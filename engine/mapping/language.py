@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.lexer import TokenStream
+from jinja2.parser import Parser
 
 LONGEST_EXPRESSION = 4096  # characters between {{ and }}
 LONGEST_TEXT = 65_536  # characters of a scalar that holds expressions
@@ -95,7 +96,7 @@ def read(text: str) -> Template:
     try:
         with warnings.catch_warnings():  # '\\d' in a literal means what it says; Python warns that it is no escape
             warnings.simplefilter("ignore")
-            body = _LANGUAGE.parse(source).body
+            body = Parser(_LANGUAGE, source).subparse()
     except TemplateSyntaxError as error:
         raise _syntax(error, error.lineno) from None
     except (RecursionError, MemoryError):
