@@ -95,16 +95,19 @@ def in_room(
     return Contender(name, command, missing, adds=adds, slow=slow)
 
 
-def program(name: str, binary: str, arguments: Callable[[Task], list[str]], *, follows: bool = True) -> Contender:
+def program(
+    name: str, binary: str, arguments: Callable[[Task], list[str]], *, follows: bool = True, slow: bool = False
+) -> Contender:
     """A program of the machine, where it is installed; what it prints is its output."""
 
     def command(task: Task) -> tuple[list[str], dict[str, str]]:
         line = [shutil.which(binary) or binary, *arguments(task)]
         return ["sh", "-c", 'exec "$0" "$@" > out.jsonl', *line], {}
 
-    return Contender(
-        name, command, lambda: None if shutil.which(binary) else f"no {binary} on this machine", follows=follows
-    )
+    def missing() -> str | None:
+        return None if shutil.which(binary) else f"no {binary} on this machine"
+
+    return Contender(name, command, missing, follows=follows, slow=slow)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def _h2load(task: Task) -> list[str]:
     return ["--h1", *many, "-H", "content-type: application/json", address]
 
 
-MILLER = program("miller", "mlr", _miller)
+MILLER = program("miller", "mlr", _miller, slow=True)
 H2LOAD = program("h2load (sends only)", "h2load", _h2load, follows=False)
 LOOPS = tuple(
     peer(f"{client} loop", "http", client, room="http") for client in ("pycurl", "aiohttp", "urllib3", "requests")
