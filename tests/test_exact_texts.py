@@ -32,7 +32,7 @@ V, N, T = '"{{ record.text }}"', '"{{ named }}"', '"<{{ record.text }}>"'
 WHO = '"r{{ record.id }}@x.org"'
 ITERABLE = '{type: iterable, api_key: "${KEY}"}'
 FLAGSHIP = '{type: flagship, env_id: env, api_key: "${KEY}"}'
-LUMIDATUM = '{type: lumidatum, token: "${KEY}", model_id: 123, via: inline}'
+LUMIDATUM = '{type: lumidatum, token: "${KEY}", model_id: 9, via: inline}'
 VENDORS = {
     "update_user": (ITERABLE, "to.update_user", f"{{email: {WHO}, dataFields: {{v: {V}, n: {N}, t: {T}, l: [{V}]}}}}"),
     "track_event": (ITERABLE, "to.track_event", f"{{email: {WHO}, eventName: E, dataFields: {{v: {V}, n: {N}, t: {T}}}}}"),
@@ -41,7 +41,17 @@ VENDORS = {
     "flagship event": (FLAGSHIP, "to.event", f"{{visitor_id: {WHO}, category: ACTION_TRACKING, action: {V}, label: {T}}}"),
     "flagship context": (FLAGSHIP, "to.context", f"{{visitor_id: {WHO}, context: {{v: {V}, t: {T}}}}}"),
     "lumidatum": (LUMIDATUM, "to.users", f"{{customer_id: {WHO}, v: {V}, n: {N}, t: {T}}}"),
+    "lumidatum file": (LUMIDATUM.replace("inline", "file"), "to.users", f"{{customer_id: {WHO}, v: {V}, n: {N}, t: {T}}}"),
 }  # fmt: skip
+SHOWN = {
+    "iterable": "test_through_vendors",
+    "flagship": "test_through_vendors",
+    "lumidatum": "test_through_vendors",
+    "file": "test_through_files",
+    "stdout": "test_through_stdout",
+    "discard": "",  # it keeps nothing that could be looked at: its count alone is, in test_through_nothing
+}
+"""Every sink of the registry, and the test that looks at what comes out of it."""
 
 
 def sources():
@@ -70,8 +80,8 @@ def strings(value):
 
 
 def values(body):
-    """The JSON values of a body: lines, or one."""
-    return [json.loads(line) for line in body.splitlines()]
+    """The JSON values of a body: lines, or one; of a form that carries a file, those of the file."""
+    return [json.loads(line) for line in body.splitlines() if line.startswith((b"{", b"["))]
 
 
 def ran(folder, suffix, sink, action, fields):
@@ -95,6 +105,19 @@ def ran(folder, suffix, sink, action, fields):
     assert outcome.exit == 0, (outcome.report, list(bodies))
     assert outcome.report["mappings"]["all"]["delivered"] == len(TEXTS)
     return bodies
+
+
+def test_no_sink_is_left_out():
+    """A sink that joins the registry joins the table, and every vendor's sink is among those that are run."""
+    assert SHOWN.keys() == set(Registry.builtin().names("sinks"))
+    assert all(not name or callable(globals()[name]) for name in SHOWN.values())
+    run = {sink.partition("type: ")[2].partition(",")[0] for sink, _, _ in VENDORS.values()}
+    assert run == {kind for kind, name in SHOWN.items() if name == "test_through_vendors"}
+
+
+@pytest.mark.parametrize("suffix", list(sources()))
+def test_through_nothing(tmp_path, suffix):
+    ran(tmp_path, suffix, "{type: discard}", "to", PLAIN)  # which counts them
 
 
 @pytest.mark.parametrize("suffix", list(sources()))
