@@ -46,6 +46,7 @@ class Web:
     require_length: bool = False
     note: Callable[[Note], None] = lambda note: None
     sleep: Callable[[float], None] = time.sleep
+    now: Callable[[], float] = time.monotonic
     seen: dict[str, Version] = field(default_factory=dict)
 
     def open(self, url: str, name: str) -> WebFile:

@@ -20,6 +20,7 @@ from engine.sources.addresses import LOOPBACK, Version, Web
 REDIRECTS = 5
 PASSING = {408, 425, 429, 500, 502, 503, 504}  # worth another try
 LONGEST_WAIT = 8.0  # seconds between two tries
+LEAST = 1024  # bytes that come in as much time as a server may be silent; fewer are hardly better than silence
 BROKEN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 
@@ -99,7 +100,7 @@ class WebFile:
         assert self._answer is not None
         if self._end is not None and self._at >= self._end:
             return b""
-        data: bytes = self._answer.raw.read(size, decode_content=False)
+        data = self._piece(self._answer.raw, size)
         if not data and self._end is not None and self._at < self._end:
             raise Again(f"it ended early, {self._end - self._at} bytes are missing")
         if data:
@@ -107,6 +108,19 @@ class WebFile:
         self._at += len(data)
         self._check = zlib.crc32(data, self._check)
         return data
+
+    def _piece(self, raw: Any, size: int) -> bytes:
+        """So many bytes, or fewer at the end. A server that drips is left: each byte would be in time, for ever."""
+        pieces, got, before, since = [], 0, 0, self._web.now()
+        while got < size and (data := raw.read1(size - got, decode_content=False)):
+            pieces.append(data)
+            got += len(data)
+            now = self._web.now()
+            if now - since > self._web.read:
+                if got - before < LEAST:
+                    raise Again(f"it comes too slowly: {got - before} bytes in {now - since:.0f} s")
+                before, since = got, now
+        return b"".join(pieces)
 
     def _connect(self) -> None:
         """Asks for the bytes from `_at` on."""
@@ -184,7 +198,7 @@ class WebFile:
         at, check = start, 0
         while at < self._at:
             border = self._since if at < self._since else self._at
-            data = self._answer.raw.read(min(1 << 16, border - at), decode_content=False)
+            data = self._piece(self._answer.raw, min(1 << 16, border - at))
             if not data:
                 raise Again("it ended early") if self._end is not None and at < self._end else self._changed()
             if at >= self._since:
