@@ -27,6 +27,7 @@ BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
     "from engine.runners.worker import main; main(int(sys.argv[1]))"
 )
+STDERR = 2  # standard output is for what this process says
 PATIENCE = 5.0  # seconds that a worker has to end beyond those for what is in flight
 
 
@@ -45,7 +46,7 @@ class Worker:
         try:
             self.process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-P", "-c", BOOT, str(other.fileno()), json.dumps(sys.path)],
-                stdin=subprocess.DEVNULL, pass_fds=(other.fileno(), lock),
+                stdin=subprocess.DEVNULL, stdout=STDERR, pass_fds=(other.fileno(), lock),
             )  # fmt: skip
         finally:
             other.close()

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
+
 from engine.config.load import parse
+from engine.plugin import Response
 from engine.registry import Registry, pretend_world
 from engine.runners.local import Options, Outcome, run_pipeline
 from engine.runners.workers import run_workers
+from engine.runtime.claims import owner
 from engine.runtime.clock import SystemClock
 from engine.runtime.deadletters import read_letters
 from engine.runtime.transport import Pretend
@@ -31,6 +37,7 @@ class Shop:
         self.vendor.__init__(self.clock, **{"rates": False, **settings})
         self.requests: list[Any] = []
         self.chance = Random(1)
+        self.refuses: Callable[[], bool] | None = None  # is the key refused now?
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name
@@ -45,7 +52,13 @@ class Shop:
 
     def handle(self, request):
         self.requests.append(request)
+        if self.refuses is not None and self.refuses():
+            return Response(401, {"content-type": "application/json"}, b'{"code": "BadApiKey"}')
         return self.world.handle(request)
+
+    def senders(self, of: int = 2) -> Counter[int]:
+        """How many requests each worker has sent, as their order keys tell."""
+        return Counter(owner(people(request)[0], of) for request in list(self.requests))
 
     def run(self, workers: int = 1, text: str | None = None, **options: Any) -> Outcome:
         options = Options(clock=self.clock, chance=self.chance, **options)
@@ -66,6 +79,12 @@ class Shop:
 
     def lines(self, name: str = "out.jsonl") -> list[Any]:
         return [json.loads(line) for line in (self.folder / name).read_bytes().splitlines()]
+
+
+def people(request: Any) -> list[str]:
+    """Whom a request to the pretend Iterable is about."""
+    body = msgspec.json.decode(request.body)
+    return [one["email"] for one in body.get("users", body.get("events", ()))] or [body["user"]["email"]]
 
 
 def facts(report: dict[str, Any]) -> dict[str, Any]:
