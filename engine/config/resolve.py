@@ -86,7 +86,7 @@ class Resolver:
             node.value, node.unset = STAND_IN, True
             return
         if trouble.unset and secret:
-            trouble = replace(trouble, hint=f"{trouble.hint.partition(',')[0]}; --sandbox runs without it")
+            trouble = replace(trouble, hint=f"{trouble.hint.partition(',')[0]}, or run with --sandbox")
         warning = trouble.unset and secret and not self.around.sending
         self._tell(
             Problem(
