@@ -24,6 +24,10 @@ lint: $(VENV)/.dev
 crash: $(VENV)/.dev
 	$(BIN)/python -m tests.crash
 
+# Whole runs in a world of memory: 100,000 schedules of rows, faults and deaths, drawn from a seed.
+simulate: $(VENV)/.dev
+	$(BIN)/python -m tests.simulation --schedules 100000 --table
+
 # Beside peers, as far as they are there (make bench-setup): minutes. All sizes, and the page that shows them: an hour.
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

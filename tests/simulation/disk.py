@@ -365,7 +365,10 @@ def _template() -> bytes:
 
 
 TEMPLATE = _template()
-CODES = {errno.ENOSPC: (sqlite3.SQLITE_FULL, "database or disk is full"), errno.EIO: (sqlite3.SQLITE_IOERR, "disk I/O error")}
+CODES = {
+    errno.ENOSPC: (sqlite3.SQLITE_FULL, "database or disk is full"),
+    errno.EIO: (sqlite3.SQLITE_IOERR, "disk I/O error"),
+}
 
 
 def _new_database() -> sqlite3.Connection:

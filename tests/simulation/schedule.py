@@ -68,14 +68,14 @@ class Schedule:
         chance = Random(seed)
         shape = chance.choice(tuple(SHAPES))
         rows = _rows(chance, _small(chance, 22))
-        lives = tuple(_draw_life(chance) for _ in range(chance.choice((0, 0, 1, 1, 1, 2, 3))))
+        lives = tuple(_draw_life(chance) for _ in range(chance.choice((0, 1, 1, 1, 2, 3))))
         uploads = shape in ("upload", "some inline, rest uploaded")
         return cls(
             chance=seed, shape=shape, rows=rows, lanes=chance.choice((1, 2, 3, 4)), batch=chance.choice((1, 2, 3, 5, 20)),
             order=chance.choice(("per_key", "per_key", "strict", "none")), parts=chance.choice((1, 1, 2)),
             block=chance.choice((1, 3, 8)), paced=chance.random() < 0.15,
             later=_rows(chance, _small(chance, 6)) if chance.random() < 0.15 and not uploads and "file" not in shape else None,
-            faults=tuple(_fault(chance, shape) for _ in range(chance.choice((0, 1, 1, 2, 3)))), lives=lives,
+            faults=tuple(_fault(chance, shape) for _ in range(chance.choice((0, 1, 1, 2, 2, 3)))), lives=lives,
         )  # fmt: skip
 
     def shorter(self) -> Iterator[Schedule]:
@@ -125,7 +125,11 @@ def _rows(chance: Random, count: int) -> tuple[Row, ...]:
     keys = chance.choice((1, 2, 4, 12))
     odd = chance.choice((0.0, 0.1, 0.4))
     return tuple(
-        Row(chance.randrange(keys), chance.choice(KINDS) if chance.random() < odd else "ok", chance.choice((0, 1, 1, 2, 3)))
+        Row(
+            chance.randrange(keys),
+            chance.choice(KINDS) if chance.random() < odd else "ok",
+            chance.choice((0, 1, 1, 2, 3)),
+        )
         for _ in range(count)
     )
 

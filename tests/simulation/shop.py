@@ -37,7 +37,7 @@ sources:
   customers: {type: file, path: customers.jsonl, key: id}
 sinks:
 """
-CRM = "  crm: {type: iterable, api_key: \"${KEY}\"}\n"
+CRM = '  crm: {type: iterable, api_key: "${KEY}"}\n'
 PROFILES = """
   profiles:
     from: customers
@@ -100,8 +100,8 @@ MODELS = """
 """
 FLAGS = "  flags: {type: flagship, env_id: env1}\n"
 OUT = "  out: {type: file, path: out.jsonl}\n"
-NO_IDS = "  crm: {type: iterable, api_key: \"${KEY}\", event_id: none}\n"
-LUMI = "  lumi: {{type: lumidatum, token: \"${{KEY}}\", model_id: 1, {}}}\n"
+NO_IDS = '  crm: {type: iterable, api_key: "${KEY}", event_id: none}\n'
+LUMI = '  lumi: {{type: lumidatum, token: "${{KEY}}", model_id: 1, {}}}\n'
 
 SHAPES = {
     "users": SOURCE + CRM + "mappings:" + PROFILES,
@@ -187,9 +187,7 @@ class Data:
             numbers.append(n)
             last = places[-1]
             text = self.texts[n]
-            places.append(
-                Position(last.row + 1, last.line + 1, last.offset + len(text), crc32(text, last.check))
-            )
+            places.append(Position(last.row + 1, last.line + 1, last.offset + len(text), crc32(text, last.check)))
 
     def fate(self, mapping: str, n: int) -> str:
         """What must become of a row: `sent`, `letter`, `failed` (a letter of the mapping), `filtered`, `dropped`."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
+import inspect
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -168,11 +170,10 @@ class Simulation:
     def _start(self, points: Points) -> dict[str, Any] | None:
         schedule = self.schedule
         pipeline = variant(schedule.shape, schedule.lanes, schedule.batch, schedule.order, schedule.paced)
-        sizes = partial(self.chance.randint, 1, schedule.block)
         mode = "full" if schedule.later is None else "append"
         try:
             outcome = local.run_pipeline(
-                source_of(pipeline, self.data, sizes, mode), REGISTRY,
+                source_of(pipeline, self.data, self._next_size, mode), REGISTRY,
                 local.Options(clock=self.clock, chance=self.chance, prepare=self._watch,
                               transport=lambda size, clock: self._network(points)),
             )  # fmt: skip
@@ -188,6 +189,11 @@ class Simulation:
             self._look_at(outcome)
             return outcome.report
         return None
+
+    def _next_size(self) -> int:
+        """Rows of the next micro-batch; reading it takes its time."""
+        self.clock.sleep(self.chance.random() * 0.06)
+        return self.chance.randint(1, self.schedule.block)
 
     def _refused_to_start(self, error: EngineError, points: Points) -> None:
         """Only a disk that refuses may keep a run from beginning."""
@@ -277,6 +283,7 @@ def _once(function: Callable[..., Any], key: Callable[..., Any]) -> Callable[...
 
 _compile = _once(plan_module.compile_mapping, lambda spec, context, columns: (id(spec), context.source_key, columns))
 _value = _once(plan_module.compile_value, lambda tree, path, context, columns: (repr(tree), path, columns))
+_signature = _once(inspect.signature, lambda plugin: plugin)
 _shape = _once(plan_module.payload_schema, lambda schema, action: (id(schema), action))
 _check = _once(plan_module.Check, lambda schema: id(schema))
 
@@ -293,11 +300,25 @@ def virtual_world() -> Iterator[None]:
             (state_module, "connect", disks.connect), (file_sink, "Path", Place), (local, "Run", Watched),
             (local, "_spare_the_collector", lambda: None), (plan_module, "compile_mapping", _compile),
             (plan_module, "compile_value", _value), (plan_module, "payload_schema", _shape),
-            (plan_module, "Check", _check),
+            (plan_module, "Check", _check), (plan_module, "inspect", SimpleNamespace(signature=_signature)),
         ):  # fmt: skip
             stack.enter_context(patch.object(target, name, instead))
         stack.enter_context(patch.object(engine.model, "open", disks.open_to_read, create=True))
+        stack.enter_context(_seldom_collected())
         yield
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """What was loaded lives on: the collector need not look at it, nor often at what a schedule leaves."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def simulate(schedule: Schedule) -> Result:
