@@ -93,7 +93,11 @@ class Books:
     def delivered(self, items: Sequence[Item]) -> None:
         """The vendor (or the writer) took all of these."""
         settle_all(items)
-        for mapping, number in Counter([item.ticket.mapping for item in items]).items():
+        if len(items) == 1:
+            numbers = {items[0].ticket.mapping: 1}
+        else:
+            numbers = Counter([item.ticket.mapping for item in items])
+        for mapping, number in numbers.items():
             count = self.counts.mappings[mapping]
             count.payloads += number
             count.delivered += number

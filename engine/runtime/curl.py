@@ -22,6 +22,7 @@ from engine.runtime.transfer import Kind, Shared, Transfer, kind_of
 from engine.runtime.transport import Completion
 
 IN, OUT = select.POLLIN, select.POLLOUT
+AT_ONCE = float("-inf")  # a moment that has always come
 MASKS = {pycurl.POLL_IN: IN, pycurl.POLL_OUT: OUT, pycurl.POLL_INOUT: IN | OUT}
 
 
@@ -173,7 +174,10 @@ class Curl:
             resting.detach()
 
     def _remind(self, milliseconds: int) -> None:
-        self._due = None if milliseconds < 0 else self._clock.now() + milliseconds / 1000
+        if milliseconds > 0:
+            self._due = self._clock.now() + milliseconds / 1000
+        else:
+            self._due = AT_ONCE if milliseconds == 0 else None
 
 
 def _poller() -> tuple[Any, Callable[[float | None], list[tuple[int, int]]]]:

@@ -53,8 +53,8 @@ class Work:
             {name: count.to for name, count in self.counts.mappings.items()},
             lambda source, rows, record: plan.sources[source].key(rows, record),
         )  # fmt: skip
-        memory = Memory(state, plan.pipeline.name, keep=not dry)
-        self.courier = Courier(transport, clock, chance, self._note, memory=memory, dry=dry)
+        self._memory = Memory(state, plan.pipeline.name, keep=not dry)
+        self.courier = Courier(transport, clock, chance, self._note, memory=self._memory, dry=dry)
         past = forget_elements(carried(saved, plan, resumed=self.resumed), self.head.elements, elements_of(plan))
         self.head.elements = elements_of(plan)
         self.feed = Feed(plan, self.ledger, self.books, clock, self.courier, past, limit)
@@ -126,6 +126,7 @@ class Work:
     def commit(self) -> None:
         """Dead letters, then written files, then the checkpoint: what the checkpoint says is never ahead of them."""
         self.books.settled = 0
+        self._memory.look_again()
         self._hear_sources()
         if self.dry:
             self.letters.forget()
@@ -203,17 +204,28 @@ class Work:
 
 
 class Memory:
-    """What conversations remember, in the pipeline's state; a dry run only recalls."""
+    """What conversations remember, in the pipeline's state; a dry run only recalls.
+
+    Many conversations of one turn of the loop ask for the same: the state is asked once.
+    """
 
     def __init__(self, state: State, space: str, *, keep: bool) -> None:
         self._state, self._space, self._keep = state, space, keep
+        self._seen: dict[str, bytes | None] = {}
 
     def recall(self, key: str) -> bytes | None:
-        return self._state.recall(self._space, key)
+        if key not in self._seen:
+            self._seen[key] = self._state.recall(self._space, key)
+        return self._seen[key]
 
     def remember(self, key: str, value: bytes | None) -> None:
         if self._keep:
             self._state.remember(self._space, key, value)
+            self._seen[key] = value
+
+    def look_again(self) -> None:
+        """Another process may have remembered something."""
+        self._seen.clear()
 
 
 class Nowhere:
