@@ -40,6 +40,7 @@ class WebFile:
         self._check = 0  # CRC-32 of the bytes from `_since` to `_at`
         self._end: int | None = None  # the size of the file, where it is known
         self._failed = 0
+        self._error: Exception | None = None  # came after bytes that were given
         try:
             self._persist(self._connect)
         except BaseException:
@@ -112,7 +113,7 @@ class WebFile:
     def _piece(self, raw: Any, size: int) -> bytes:
         """So many bytes, or fewer at the end. A server that drips is left: each byte would be in time, for ever."""
         pieces, got, before, since = [], 0, 0, self._web.now()
-        while got < size and (data := raw.read1(size - got, decode_content=False)):
+        while got < size and (data := self._bytes(raw, size - got, kept=got > 0)):
             pieces.append(data)
             got += len(data)
             now = self._web.now()
@@ -121,6 +122,20 @@ class WebFile:
                     raise Again(f"it comes too slowly: {got - before} bytes in {now - since:.0f} s")
                 before, since = got, now
         return b"".join(pieces)
+
+    def _bytes(self, raw: Any, size: int, *, kept: bool) -> bytes:
+        """What has come. An error after something that is kept is for the next time."""
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        try:
+            data: bytes = raw.read1(size, decode_content=False)
+        except BROKEN as error:
+            if not kept:
+                raise
+            self._error = error
+            return b""
+        return data
 
     def _connect(self) -> None:
         """Asks for the bytes from `_at` on."""
@@ -208,6 +223,7 @@ class WebFile:
             raise self._changed()
 
     def _drop(self) -> None:
+        self._error = None
         if self._answer is not None:
             self._answer.close()
             self._answer = None
