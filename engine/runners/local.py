@@ -86,6 +86,7 @@ def run_pipeline(pipeline: Pipeline, registry: Registry, options: Options) -> Ou
         with state.lock({"run": run_id, "since": iso(clock.time())}):
             if options.fresh and (moved := state.reset(clock.time())) is not None:
                 options = _telling(options, moved_aside(moved))
+            state.try_writing()
             head, saved = state.load()
             if (shared := namesake(state, pipeline, unfinished=head is not None)) is not None:
                 options = _telling(options, shared)

@@ -48,6 +48,7 @@ def run_workers(
         with state.lock({"run": run_id, "since": iso(clock.time())}) as lock:
             if options.fresh and (moved := state.reset(clock.time())) is not None:
                 options.observer.say(moved_aside(moved))
+            state.try_writing()
             head, _ = state.load()
             expect_workers(pipeline.name, head, of)
             started = clock.time() if head is None else head.started_at

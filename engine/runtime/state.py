@@ -90,6 +90,11 @@ class State:
             found, tracks = self._of(share_name(self.pipeline, number, head.workers))
             yield found or Head(head.run_id, head.started_at, 0.0, head.mappings, Counts()), tracks
 
+    def try_writing(self) -> None:
+        """Raises `Halt` where nothing can be written now: better before anything is sent than after."""
+        with self._named_errors(), transaction(self.db):
+            pass  # taking the lock is what fails where somebody holds it, or the disk is read-only
+
     def commit(self, head: Head, tracks: Iterable[SavedTrack]) -> None:
         """Writes the head and these tracks in one transaction."""
         rows = [(self.pipeline, t.source, t.file, msgspec.msgpack.encode(t)) for t in tracks]

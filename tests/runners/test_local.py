@@ -1,6 +1,8 @@
 """A run from the lock to the report, where its state cannot be used."""
 
 import gzip
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -121,3 +123,18 @@ def test_files_that_cannot_be_finished_halt_and_the_next_start_finishes_them(tmp
         text = (gzip.decompress(data) if packing else data).decode()
         assert text.splitlines() == ["id", *map(str, range(30))]
     assert not list(tmp_path.glob("out/*.part")), "what finished files were made of is of no more use"
+
+
+def test_a_state_that_somebody_holds_is_found_before_anything_is_sent(tmp_path, monkeypatch):
+    world = World(tmp_path)
+    world.write("customers.csv", customers(30))
+    world.run(limit=10)
+    sent = len(world.requests)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *given, **more: connect(*given, **{**more, "timeout": 0.0}))
+    with closing(connect(tmp_path / ".engine" / "state.db", isolation_level=None)) as held:
+        held.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Halt, match="cannot use the state: database is locked"):
+            world.run()
+    assert len(world.requests) == sent
+    assert world.run().exit == 0
