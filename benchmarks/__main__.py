@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import data, growth, iterable, page, profile, start
 from benchmarks.findings import Findings
-from benchmarks.jobs import JOBS
+from benchmarks.jobs import FAST, JOBS
 from benchmarks.turns import of_job
 
 OTHERS = ("start", "growth", "profile", "iterable")
@@ -61,6 +61,10 @@ def carried_out(name: str, size: int, options: argparse.Namespace, found: Findin
         rows = options.rows or PROFILED[size]
         found.profiles = {job: profile.in_a_process(job, data.people(rows), rows) for job in ("j1", "j3")}
         found.profiles["j2"] = profile.in_a_process("j2", data.orders(rows), rows)
+        few = rows // 10
+        found.profiles["j4"] = profile.in_a_process("j4", data.people(few), few)
+        if not FAST.missing():
+            found.profiles["j4, fast"] = profile.in_a_process("j4", data.people(few), few, "curl")
         yield from page.plain(page.of_profiles(found.profiles))
     else:
         found.notes = []

@@ -132,13 +132,13 @@ def of_payloads(path: Path) -> dict[str, float]:
     return found
 
 
-def in_a_process(job: str, source: Path, rows: int) -> dict[str, float]:
+def in_a_process(job: str, source: Path, rows: int, transport: str = "requests") -> dict[str, float]:
     """The profile of a job, taken in a process of its own."""
     with tempfile.TemporaryDirectory() as place, vendor(0.0) as address:
         environ = {
             **os.environ, "INPUT": str(source), "OUTPUT": f"{place}/out.jsonl", "ITERABLE_URL": address,
-            "IN_FLIGHT": "4", "ITERABLE_API_KEY": "bench-key-0123", "PYTHONPATH": str(ROOT),
-            "ENGINE_TRANSPORT": "requests",
+            "IN_FLIGHT": "64" if job == "j4" else "4", "ITERABLE_API_KEY": "bench-key-0123", "PYTHONPATH": str(ROOT),
+            "ENGINE_TRANSPORT": transport,
         }  # fmt: skip
         file = Path(place) / f"{job}.yaml"
         file.write_text((ROOT / "benchmarks" / "pipelines" / f"{job}.yaml").read_text("utf-8"), "utf-8")
