@@ -65,8 +65,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         cut = server.cuts.pop(0) if server.cuts else None
         sent = part if cut is None else part[:cut]
         if server.length == "chunked":
-            for at in range(0, len(sent), 10_000):
-                piece = sent[at : at + 10_000]
+            for at in range(0, len(sent), server.piece):
+                piece = sent[at : at + server.piece]
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             if cut is None:
                 self.wfile.write(b"0\r\n\r\n")
@@ -98,6 +98,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.cuts, self.statuses = [], []  # of the next answers: bytes after which to cut, the status
         self.length, self.ranges, self.conditions, self.modified = "content-length", True, True, None
         self.etag = lambda body: f'"{len(body)}-{hash(body)}"'
+        self.piece = 10_000  # bytes of a chunk
         self.next_file = None  # what the file is from the second request on
         self.stall, self.release = False, threading.Event()
         self.waits = []
@@ -248,6 +249,35 @@ def test_passing_troubles_are_waited_out(server):
     server.statuses = [503, 429, 500]
     assert server.read() == ALL
     assert server.waits == [0.5, 1.0, 2.0]
+
+
+class Ticking:
+    """A clock on which each look takes time: a chunk a look, so that a server of small chunks drips."""
+
+    def __init__(self, seconds):
+        self.now, self.seconds = 0.0, seconds
+
+    def __call__(self):
+        self.now += self.seconds
+        return self.now
+
+
+def test_a_server_that_drips_for_ever_is_left(server):
+    """Each byte is in time; the file never comes."""
+    server.length, server.piece, server.files["/a.csv"] = "chunked", 7, TEXT[:21_000]
+    source = server.source(retries=2)
+    source.web.now = Ticking(30.0)
+    with pytest.raises(Refused, match=r"it comes too slowly: 21 bytes in 90 s .*tried 3 times"):
+        list(source.read(source.partitions()[0], None))
+    assert len(server.asked) == 3
+
+
+def test_a_slow_server_is_not_one_that_drips(server):
+    server.length, server.piece, server.files["/a.csv"] = "chunked", 700, TEXT[:210_000]
+    source = server.source(retries=0)
+    source.web.now = Ticking(30.0)
+    rows = [row for rows in source.read(source.partitions()[0], None) for row in rows.records]
+    assert len(rows) > 20_000
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 204])
