@@ -89,7 +89,7 @@ def drafted(builder: Builder, problems: Iterable[Problem]) -> Draft:
         dead_letters=DeadLetters(folder / "dead.jsonl"),
         state=folder,
         lookups={
-            name: LookupSpec(name, "", {}, {}) if ("lookups", name) in broken else builder.lookup(name)
+            name: _asking(builder, name) if ("lookups", name) in broken else builder.lookup(name)
             for name, _ in _parts(builder.root, "lookups")
         },
         vars=data.data() if data is not None and data.kind == "map" else {},
@@ -135,6 +135,12 @@ def _mapping(builder: Builder, name: str, node: Node) -> MappingSpec:
         name, _text(node.get("from")), spec.sink, spec.action, {} if fields is None else fields, **words,
         let=let, parameters=spec.parameters,
     )  # fmt: skip
+
+
+def _asking(builder: Builder, name: str) -> LookupSpec:
+    """A lookup that cannot be made: its name, and what it would be asked."""
+    asked = builder.root.get("lookups", name, "with")
+    return LookupSpec(name, "", {}, asked.data() if asked is not None and asked.kind == "map" else {})
 
 
 def _text(node: Node | None) -> str:

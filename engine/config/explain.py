@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from engine.config.messages import did_you_mean, listed, nearest
+from engine.config.messages import did_you_mean, did_you_mean_key, listed
 from engine.config.nodes import Path
 from engine.config.scalars import kind_of
 from engine.config.units import FORMS
@@ -82,13 +82,12 @@ def _problems(error: Any, base: Path) -> Iterator[Problem]:
 
 
 def _unknown_keys(error: Any, path: Path) -> Iterator[Problem]:
-    known = [name for name in error.schema.get("properties", {}) if name not in error.instance]
     everything = list(error.schema.get("properties", {}))
     patterns = tuple(pattern.lstrip("^") for pattern in error.schema.get("patternProperties", {}))
     for key in error.instance:
         if key in everything or (patterns and str(key).startswith(patterns)):
             continue
-        hint = did_you_mean(key, known if nearest(key, known) else everything)
+        hint = did_you_mean_key(key, everything, error.instance)
         yield Problem(
             "unknown-key", f'{_owner(path)} has no key "{str(key)[:80]}"', (*path, key), on_key=True, hint=hint
         )

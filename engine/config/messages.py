@@ -134,12 +134,23 @@ def nearest(word: object, known: Iterable[str]) -> str:
     folded: dict[str, str] = {}
     for name in islice(known, _COMPARED):
         folded.setdefault(_fold(name), name)
-    found = get_close_matches(_fold(str(word)[:100]), folded, n=1, cutoff=0.6)
+    asked = _fold(str(word)[:100])
+    swapped = next((name for name in folded if sorted(name) == sorted(asked)), None)  # the letters are all there
+    found = [swapped] if swapped is not None else get_close_matches(asked, folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""
 
 
 def _fold(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
+
+
+def did_you_mean_key(word: object, known: Iterable[str], given: Iterable[str]) -> str:
+    """The same for a key, beside keys that are there already: one of these is not to be written a second time."""
+    names, there = list(known), set(given)
+    close = nearest(word, names)
+    if close in there:
+        return f'"{close}" is there already; remove one of them'
+    return did_you_mean(word, [name for name in names if name not in there])
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config.explain import explain
 from engine.config.markup import is_expression, spans
-from engine.config.messages import did_you_mean, listed
+from engine.config.messages import did_you_mean, did_you_mean_key, listed
 from engine.config.nodes import Node, Path
 from engine.config.references import Schema, step_into
 from engine.config.scalars import kind_of
@@ -112,7 +112,7 @@ class _Fields:
         if schema.get("additionalProperties") is False:
             for name in node.entries:
                 if name not in properties:
-                    hint = did_you_mean(name, [known for known in properties if known not in node.entries])
+                    hint = did_you_mean_key(name, properties, node.entries)
                     message = f'{self._within(path)} has no field "{name[:80]}"'
                     yield Problem("unknown-field", message, (*path, name), on_key=True, hint=hint)
         for name in schema.get("required", []):

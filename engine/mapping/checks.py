@@ -151,7 +151,8 @@ class Checker:
         code, what = ("unknown-column", "the source has no column") if root == "record" else (
             f"unknown-{root}", f"{root} has no field")  # fmt: skip
         near = closest(name, known)
-        hint = f"did you mean {show(near)}?" if near else f"there are: {', '.join(map(show, known[:20]))}"
+        there = f"there are: {', '.join(map(show, known[:20]))}" if known else f"add it under `{root}`"
+        hint = f"did you mean {show(near)}?" if near else there
         end = "; what stands in for it is always used" if optional else ""
         at = node.lineno + (1 if isinstance(node, nodes.Getattr) else 0)
         self.report(Problem(code, f"{what} {show(name)}{end}", self.path, at, len(name), False, hint, optional))

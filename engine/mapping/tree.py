@@ -123,9 +123,9 @@ class Builder:
 
     def _each(self, value: dict[Any, Any], path: Path) -> Tree:
         for key in value:
-            if key not in EACH_WORDS:
+            if key not in EACH_WORDS:  # what stands beside it is judged all the same
                 message = f"{key} cannot stand beside $each: what the list holds goes under $value"
-                return self._wrong("bad-each", message, (*path, key), on_key=True)
+                self._wrong("bad-each", message, (*path, key), on_key=True)
         if "$each" not in value or "$value" not in value:
             return self._wrong("bad-each", "a list needs both $each and $value", path)
         name = value.get("$as", "item")

@@ -139,7 +139,8 @@ def closest(name: Any, known: Iterable[str]) -> str | None:
     names = [each for each in known if isinstance(each, str)][:2000]
     if not isinstance(name, str) or len(name) > 200:
         return None
-    found = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    swapped = next((each for each in names if each != name and sorted(each) == sorted(name)), None)
+    found = [swapped] if swapped is not None else difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if found:
         return found[0]
     return next((each for each in names if each.lower() == name.lower()), None)

@@ -16,4 +16,5 @@ def all_findings(loaded: Loaded, registry: Registry) -> list[Finding]:
     if loaded.draft is not None and loaded.document is not None:
         _, problems = build(loaded.draft.pipeline, registry, DUMMY_RUN, broken=loaded.draft.broken)
         findings += [loaded.document.place(problem) for problem in loaded.draft.news(problems)]
-    return sorted(findings, key=lambda f: (f.file, f.line, f.column))
+    unique = {(f.line, f.column, f.code, f.message): f for f in reversed(findings)}  # one mistake, used by several
+    return sorted(unique.values(), key=lambda f: (f.file, f.line, f.column))

@@ -161,6 +161,8 @@ def build(
         else:
             problems += _check_expressions(spec, context, sources.get(spec.source), lookups)
     problems += _check_unasked(lookups, problems)
+    for name, asked in ((n, s.parameters) for n, s in pipeline.lookups.items() if ("lookups", n) in broken):
+        problems += compile_value(asked, ("lookups", name, "with"), context=_asking(pipeline, registry, run))[1]
     if any(not problem.warning for problem in problems):
         return None, problems
     return Plan(pipeline, sources, sinks, mappings, lookups), problems
@@ -170,6 +172,14 @@ def _context(spec: MappingSpec, pipeline: Pipeline, registry: Registry, run: Map
     return Context(
         pipeline=pipeline.name, source=spec.source, source_key=_key_of(pipeline.sources.get(spec.source)),
         lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run, filters=registry.filters,
+    )  # fmt: skip
+
+
+def _asking(pipeline: Pipeline, registry: Registry, run: Mapping[str, Any]) -> Context:
+    """What the parameters of lookups can see."""
+    return Context(
+        pipeline=pipeline.name, source="", lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run,
+        filters=registry.filters,
     )  # fmt: skip
 
 
@@ -309,10 +319,7 @@ def _lookup(
     limit = spec.rate_limit
     rate = lookup.rate if limit is None else (limit.requests / limit.per if limit.requests else None)
     bucket = buckets.setdefault((spec.account, f"lookup {lookup.name}"), Bucket(rate, (limit and limit.burst) or 1))
-    context = Context(
-        pipeline=pipeline.name, source="", lookups=frozenset(pipeline.lookups), vars=pipeline.vars, run=run,
-        filters=registry.filters,
-    )  # fmt: skip
+    context = _asking(pipeline, registry, run)
     schema = registry.schema("lookups", spec.type)
     return LookupPlan(
         spec.name, spec, vendor, lookup, Check(payload_schema(schema, "with")), bucket, context, SinkCounts(),

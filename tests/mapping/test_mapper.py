@@ -236,6 +236,7 @@ def test_all_findings_come_in_one_pass() -> None:
         ("statement", ("fields", "b", "d")),
         ("unknown-filter", ("fields", "l", 0)),
         ("bad-each", ("fields", "e", "more")),
+        ("unknown-name", ("fields", "e", "$value")),
         ("bad-key", ("fields", "$x")),
         ("bad-each", ("fields", "g")),
         ("unknown-column", ("when",)),
