@@ -55,7 +55,8 @@ def certainty(delimiter: bytes, quote: bytes, *, doubled: bool) -> Certain:
         return lambda block: True
     d, q = re.escape(delimiter), re.escape(quote)
     inner = rb"[^%b]*(?:%b[^%b]*)*" % (q, q + q, q) if doubled else rb"[^%b]*" % q
-    cell = re.compile(rb"(?:(?<=%b)|(?<=\n)|\A)%b%b%b(?=%b|\r?\n)" % (d, q, inner, q, d))
+    # The quote first and what must be before it second: so the search goes from quote to quote, not byte by byte.
+    cell = re.compile(rb"%b(?:(?<=%b%b)|(?<=\n%b)|(?<=\A%b))%b%b(?=%b|\r?\n)" % (q, d, q, q, q, inner, q, d))
 
     def certain(block: bytes) -> bool:
         if quote not in block:
