@@ -20,7 +20,7 @@ def backoff(retry: Retry, attempt: int, chance: Random) -> float:
 
 def probe_wait(retry: Retry, attempt: int, chance: Random) -> float:
     """The same for who asks on behalf of many: never less than half, so that the number of questions is bounded."""
-    ceiling = _ceiling(retry, attempt)
+    ceiling = max(_ceiling(retry, attempt), LEAST_MAX)
     return chance.uniform(ceiling / 2, ceiling)
 
 
