@@ -183,7 +183,7 @@ def test_every_code_of_the_package_is_explained():
 
 
 def test_codes_of_the_corpus_are_explained():
-    from tests.config.test_wrong import cases
+    from tests.diagnostics.test_wrong import cases
 
     seen = {expected[0] for case in cases() for expected in case.values[1]}
     assert seen <= set(explanations())

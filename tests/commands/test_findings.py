@@ -7,7 +7,7 @@ import pytest
 from engine.commands.files import all_findings
 from engine.mapping import compiler, tree
 from tests.config.demo import REGISTRY, read
-from tests.config.test_wrong import cases
+from tests.diagnostics.test_wrong import cases
 
 
 def found(text):

@@ -8,7 +8,7 @@ from engine.commands.files import all_findings
 from engine.config.load import load, parse
 from tests.config.demo import ENVIRON, REGISTRY, SKELETON, whole
 from tests.config.test_load import PRODUCT
-from tests.config.test_wrong import cases
+from tests.diagnostics.test_wrong import cases
 
 CALM = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 TEXTS = [PRODUCT, *(whole(case.values[0]) for case in cases())]

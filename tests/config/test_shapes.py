@@ -20,7 +20,7 @@ from engine.config.units import read_unit
 from engine.registry import Registry
 from tests.config.demo import ENVIRON, REGISTRY, SKELETON
 from tests.config.test_load import PRODUCT
-from tests.config.test_wrong import cases
+from tests.diagnostics.test_wrong import cases
 
 
 def leaves(schema, path=()):

@@ -55,7 +55,7 @@ def test_all_mistakes_are_found_at_once(text, expected, tmp_path):
 
 
 def test_there_are_enough_of_them():
-    from tests.config.test_wrong import cases as single
+    from tests.diagnostics.test_wrong import cases as single
 
     several = [case.values[1] for case in cases()]
     assert sum(len(expected) > 1 for expected in several) >= 15

@@ -33,7 +33,7 @@ from engine.runtime.clock import FakeClock
 from engine.runtime.transport import Pretend
 from engine.sources.files import FileSource
 from engine.vendors.buckets.decider import compile_file
-from tests.config.test_wrong import cases
+from tests.diagnostics.test_wrong import cases
 from tests.mapping.support import CONTEXT, rows_of
 from tests.mapping.test_safety import BOMBS, ESCAPES
 from tests.runtime.runs import check_sums

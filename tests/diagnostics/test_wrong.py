@@ -33,4 +33,4 @@ def test_a_wrong_file_is_explained(text, expected):
 
 
 def test_the_corpus_is_not_small():
-    assert len(list(cases())) >= 100
+    assert len(list(cases())) >= 120
