@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test lint crash fuzz bench bench-all bench-setup bench-flagship bench-lumidatum clients clients-long clean
+.PHONY: run test lint crash crash-long reliability fuzz bench bench-all bench-setup bench-flagship bench-lumidatum clients clients-long clean
 
 # The quickstart's file holds rows that the vendor must refuse, so the run ends with 1: finished, some were refused.
 # Anything else but 0 and 1 is a failure.
@@ -22,7 +22,17 @@ lint: $(VENV)/.dev
 
 # Kills real runs with SIGKILL at random moments and starts them again until they are done.
 crash: $(VENV)/.dev
-	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.crash --kills 30
+
+# A thousand kills, then death at every single durable call: about half an hour.
+crash-long: $(VENV)/.dev
+	$(BIN)/python -m tests.crash --kills 1000
+	$(BIN)/python -m tests.crash.durable
+
+# Every fault of the list, measured into docs/reliability.md; a campaign that was cut off goes on.
+reliability: $(VENV)/.dev
+	$(BIN)/python -m tests.reliability --write docs/reliability.md --keep .reliability.json
+	rm -f .reliability.json
 
 # Whole runs in a world of memory: 100,000 schedules of rows, faults and deaths, drawn from a seed.
 simulate: $(VENV)/.dev

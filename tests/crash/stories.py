@@ -107,7 +107,7 @@ class Stage:
     def __init__(self, home: Path, hatchery: Hatchery, world: Deadly, server: Server) -> None:
         self.home, self._hatchery, self.world = home, hatchery, world
         self.ends: list[int] = []  # requests that had arrived when a life ended
-        self._env = {
+        self.env = {
             "ITERABLE_API_KEY": KEY, "ITERABLE_URL": server.urls["iterable"],
             "LUMIDATUM_TOKEN": TOKEN, "LUMIDATUM_URL": server.urls["lumidatum"],
         }  # fmt: skip
@@ -116,7 +116,7 @@ class Stage:
         """One life; the step's files are as they should be."""
         for name, text in step.files.items():
             (self.home / name).write_text(text)
-        ended = self._hatchery.run(self.home, *step.command, plan=plan, env=self._env)
+        ended = self._hatchery.run(self.home, *step.command, plan=plan, env=self.env)
         self.ends.append(len(self.world.log))
         return ended
 
