@@ -14,11 +14,8 @@ from tests.reliability.row import Row, Size
 
 Measure = Callable[[Path, Size], Iterator[Row]]
 RUN, STATE = "tests/runtime/test_run.py::test_", "tests/runtime/test_state.py::test_"
-COURIER, HTTP, CLI = (
-    "tests/runtime/test_courier.py::test_",
-    "tests/runtime/test_http.py::test_",
-    "tests/test_cli.py::test_",
-)
+COURIER, CLI = "tests/runtime/test_courier.py::test_", "tests/test_cli.py::test_"
+HTTP, WIRE = "tests/runtime/test_http.py::test_", "tests/runtime/test_transports.py::test_"
 SOURCES = "tests/sources/"
 
 MEASURES: dict[Measure, tuple[str, ...]] = {
