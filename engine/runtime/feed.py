@@ -29,6 +29,8 @@ from engine.runtime.talks import Group, Parameters
 
 Lookups = Mapping[str, Sequence[Any]]
 WINDOW = 4  # micro-batches whose lookups may be asked at once
+FIRST = 8  # records that are mapped at once where each may make many payloads, before it is known how many
+PORTION = 1000  # payloads that are made at once, then
 NOT_YET: Any = object()
 Watch = Callable[[MappingPlan, Rows, Mapped, list[Item], Lookups], None]
 
@@ -53,6 +55,7 @@ class Feed:
         self._batches = self._read()
         self._read_all = self._broken_off = False
         self._inside = False  # a source is being read, of which nothing is taken in yet
+        self._mapping: Iterator[bool] | None = None  # the rest of a micro-batch, a portion at a time
         self._strictly: list[tuple[int, MappingPlan, Item, Parameters]] = []
         self.limited = False  # reading stopped because of the limit
         self.claims: Claims | None = None  # which records are this process's, where several share a source
@@ -62,7 +65,7 @@ class Feed:
     @property
     def ended(self) -> bool:
         """Nothing more will be read or mapped."""
-        return self._read_all and not self._asked
+        return self._read_all and not self._asked and self._mapping is None
 
     def break_off(self) -> None:
         """To be called by a signal's handler: ends the reading of a source, however long that would still take."""
@@ -87,13 +90,16 @@ class Feed:
 
     def step(self) -> bool:
         """Maps a micro-batch whose lookups are answered, or takes a new one in; False: neither is possible now."""
-        if self._asked and self._asked[0].ready:
-            pending = self._asked.popleft()
-            pending.enter(pending)
-            return True
-        if self._read_all or self._broken_off or len(self._asked) >= WINDOW:
-            return False
         try:
+            if self._mapping is not None:
+                self._map_on()
+                return True
+            if self._asked and self._asked[0].ready:
+                pending = self._asked.popleft()
+                pending.enter(pending)
+                return True
+            if self._read_all or self._broken_off or len(self._asked) >= WINDOW:
+                return False
             batch = self._next()
             if batch is NOT_YET:
                 return False
@@ -183,21 +189,51 @@ class Feed:
         self._asked.append(Pending(askers, rows, only, lambda p: self._map_all(source, rows, tickets, p.values)))
 
     def _map_all(self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups) -> None:
+        """At once, or what is at most wanted at once: the rest when there is room for what it makes."""
+        if all(plan.spec.each is None for plan in self._plan.of_source(source.spec.name)):
+            self._map_some(source, rows, tickets, values, None)
+        else:
+            self._mapping = self._portions(source, rows, tickets, values)
+            self._map_on()
+
+    def _map_on(self) -> None:
+        rest, self._mapping = self._mapping, None
+        if rest is not None and next(rest, False):
+            self._mapping = rest
+
+    def _portions(
+        self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups
+    ) -> Iterator[bool]:
+        """Maps as many records at a time as make a bounded number of payloads. True: there are more."""
+        at, size = 0, FIRST
+        while at < len(rows.records):
+            some = range(at, min(at + size, len(rows.records)))
+            made = self._map_some(source, rows, tickets, values, some)
+            at, size = some.stop, max(1, min(2 * size, PORTION * len(some) // max(made, 1)))
+            yield at < len(rows.records)
+
+    def _map_some(
+        self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups, some: range | None
+    ) -> int:
+        """Maps these records, all of them where it is None; gives the number of payloads."""
         plans = self._plan.of_source(source.spec.name)
-        mapped = [self._map(plan, rows, ticket, values) for plan, ticket in zip(plans, tickets, strict=True)]
+        mapped = [self._map(plan, rows, ticket, values, some) for plan, ticket in zip(plans, tickets, strict=True)]
+        made = sum(len(result.payloads) for result, _ in mapped)
         if self._plan.pipeline.errors.scope == "record":
             _fail_together([result for result, _ in mapped])
         for plan, ticket, (result, lost) in zip(plans, tickets, mapped, strict=True):
             self._settle_unmapped(plan, rows, ticket, result, lost)
             self._offer(plan, source, rows, ticket, result, values)
         self._hand_over_strictly()
+        return made
 
     def _map(
-        self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups
+        self, plan: MappingPlan, rows: Rows, ticket: Ticket, values: Lookups, some: range | None
     ) -> tuple[Mapped, Mapping[int, Failure]]:
         """The mapping over those records that an earlier start did not settle; and whose lookups failed."""
         mapper = plan.mapper(rows.columns)
-        only = None if ticket.left == len(rows.records) else _open_records(rows, ticket)
+        all_open = some is None and ticket.left == len(rows.records)
+        only = None if all_open else _open_records(rows, ticket, some)
         needed = [values[name] for name in mapper.needs_lookups]
         if not needed:
             return mapper(rows, only), {}
@@ -314,8 +350,8 @@ def _cut(source: Source, rows: Rows, limit: int) -> Rows:
     return rows.first(limit, check or 0)
 
 
-def _open_records(rows: Rows, ticket: Ticket) -> list[int]:
-    return [i for i in range(len(rows.records)) if not ticket.flags[rows.row(i)]]
+def _open_records(rows: Rows, ticket: Ticket, some: range | None = None) -> list[int]:
+    return [i for i in some or range(len(rows.records)) if not ticket.flags[rows.row(i)]]
 
 
 def _expect_elements(rows: Rows, ticket: Ticket, result: Mapped) -> None:
