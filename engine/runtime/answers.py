@@ -16,7 +16,7 @@ def head_of(lines: Sequence[bytes]) -> tuple[int, dict[str, str]]:
     """Status and headers, names in lower case; no interim answers before the last head, no trailers after it."""
     headers: dict[str, str] = {}
     status, name, inside = 0, "", False
-    for line in b"".join(lines).decode("latin-1").split("\r\n"):
+    for line in b"".join(lines).decode("latin-1").replace("\r\n", "\n").split("\n"):
         if not inside:
             if line.startswith("HTTP/"):
                 status, headers, inside = int(line.split(None, 2)[1]), {}, True

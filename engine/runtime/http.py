@@ -38,7 +38,11 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
         deadline = time.monotonic() + timeout
         silence = min(CONNECT_TIMEOUT, timeout), min(READ_TIMEOUT, timeout)
         try:
-            answer = adapter.send(_prepared(request), stream=True, timeout=silence, verify=verify)
+            prepared = _prepared(request)
+        except ValueError as error:
+            raise _impossible(request) from error
+        try:
+            answer = adapter.send(prepared, stream=True, timeout=silence, verify=verify)
             try:
                 return _read(request, answer, deadline)
             except BaseException:
@@ -52,8 +56,8 @@ def exchange(connections: int = 64, ca_file: str | None = None) -> Callable[[Wir
             raise _lost(request, error) from error
         except (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError) as error:
             raise NoAnswer(f"no answer within {timeout:g} s", ambiguous=True) from error
-        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError, ValueError) as error:
-            raise Halt("the address or a header cannot be sent", where=host(request.url), code="request") from error
+        except (requests.exceptions.InvalidURL, urllib3.exceptions.LocationValueError) as error:
+            raise _impossible(request) from error
         except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise NoAnswer(f"the connection broke: {type(error).__name__}", ambiguous=True) from error
 
@@ -107,6 +111,10 @@ def _pieces(
         if time.monotonic() > deadline:
             raise NoAnswer("no whole answer within the time limit", ambiguous=True)
     answer.raw.release_conn()
+
+
+def _impossible(request: WireRequest) -> Halt:
+    return Halt("the address or a header cannot be sent", where=host(request.url), code="request")
 
 
 def _lost(request: WireRequest, error: requests.exceptions.ConnectionError) -> NoAnswer:

@@ -94,6 +94,19 @@ ON_THE_WIRE: dict[str, tuple[Any, Any]] = {
     "wait for what": (says(b"", "429 Slow", "Retry-After: soon \t"), Answered(429, b"", {"retry-after": "soon"})),
     "twice the same header": (says(b"", "200 OK", "X-A: 1", "x-a: 2"), Answered(200, b"", {"x-a": "1, 2"})),
     "other letters": (says(b"", "200 OK", "X-A: \xe9t\xe9"), Answered(200, b"", {"x-a": "\xe9t\xe9"})),
+    "two lengths": (writes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), LOST),
+    "one length twice": (
+        writes("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello"), Answered(200, b"hello"),
+    ),
+    "plain ends of lines": (
+        writes("HTTP/1.1 200 OK\nX-A: 1\nContent-Length: 5\n\nhello"), Answered(200, b"hello", {"x-a": "1"}),
+    ),
+    "a header over two lines": (
+        writes("HTTP/1.1 200 OK\r\nX-B: 1\r\n 2\r\nContent-Length: 5\r\n\r\nhello"), Answered(200, b"hello"),
+    ),
+    "more than announced": (says(b"hello and more", length=5, then="close"), Answered(200, b"hello")),
+    "not modified": (writes("HTTP/1.1 304 NM\r\nContent-Length: 5\r\n\r\n", then=""), Answered(304)),
+    "an odd status": (says(b"x", "799 Odd"), Answered(799, b"x")),
     "go on": (writes("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"), Answered(200, b"x")),
     "in chunks": (writes(CHUNKED, "3\r\nabc\r\n4;note=1\r\ndefg\r\n0\r\n\r\n", then=""), Answered(200, b"abcdefg")),
     "with a trailer": (writes(CHUNKED, "3\r\nabc\r\n0\r\nX-A: 1\r\n\r\n", then=""), Answered(200, b"abc")),
