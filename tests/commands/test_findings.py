@@ -156,3 +156,39 @@ mappings: {m: {from: people, to: crm.update_user, fields: {userId: "{{ record.id
     for code in ("unknown-key", "missing-setting", "unknown-column", "unknown-filter"):
         assert f"error[{code}]" in done.err
     assert not (shell.folder / ".engine").exists()
+
+
+ENVIRONMENTS = """\
+version: 1
+name: demo
+environments:
+  prod:
+    sinks: {out: {type: stdout, concurency: 3}, more: {type: stdot}}
+    mappings: {m: {when: "{{ recrod.a }}"}}
+  test: {vars: {x: 2}, sinks: {out: {timeout: soon}}}
+  here: {sources: {people: {path: "${NOT_SET_HERE}"}}}
+sources: {people: {type: file, path: people.csv}}
+sinks: {out: {type: stdout}}
+mappings: {m: {from: people, to: out, fields: {x: "{{ record.a }}"}}}
+"""
+
+
+def test_environments_are_checked_although_nobody_names_them(shell):
+    shell.write("demo.yaml", ENVIRONMENTS)
+    done = shell("check", "demo.yaml")
+    assert done.code == 2
+    heads = [line for line in done.err.splitlines() if line.startswith("demo.yaml:")]
+    assert [head.partition("error[")[2].partition("]")[0] for head in heads] == [
+        "unknown-key", "unknown-type", "unknown-name", "bad-value"]  # fmt: skip
+    assert [head.split(":")[1] for head in heads] == ["5", "5", "6", "7"]
+    assert "(with --env prod)" in heads[0]
+    assert "(with --env test)" in heads[3]
+    assert shell("check", "demo.yaml", "--env", "test").err.count("error[") == 1
+
+
+def test_what_is_wrong_in_every_environment_is_told_once(shell):
+    shell.write("demo.yaml", ENVIRONMENTS.replace("record.a }}", "recrod.b }}"))
+    done = shell("check", "demo.yaml")
+    assert done.err.count("unknown-name") == 2
+    assert "11:" in done.err
+    assert done.err.count("demo.yaml:11:") == 1
