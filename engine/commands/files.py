@@ -15,6 +15,7 @@ from engine.console import stderr
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runners.findings import all_findings as all_findings
+from engine.runners.pretended import pretended
 
 
 def checked(
@@ -38,7 +39,7 @@ def load_all(
             stderr(finding.render())
         wrong |= any(finding.is_error for finding in findings)
         if loaded.pipeline is not None:
-            found.append((loaded.pipeline, loaded.secrets))
+            found.append((pretended(loaded.pipeline, registry) if sandbox else loaded.pipeline, loaded.secrets))
     return None if wrong else found
 
 

@@ -22,6 +22,8 @@ _SECRET_LINE = re.compile(
     ["']? [ \t]* : [ \t]+ ["']? (?P<value> (?![ \t"']*(?:\$\{|\{|[|>&*])) [^\s#"'][^\r\n#"']* )"""
 )
 
+_LOGIN = re.compile(r"://(?P<value>[^\s/\"'@:]*:[^\s/\"'@]+)@")
+
 
 class Document:
     """`data` is the file's content as plain values, with environment, connections and variables applied.
@@ -48,9 +50,8 @@ class Document:
     @cached_property
     def masked(self) -> str:
         """The file's text with its secrets replaced, length kept, for showing lines of it."""
-        text = _SECRET_LINE.sub(
-            lambda found: found.group()[: found.start("value") - found.start()] + _veil(found["value"]), self.text
-        )
+        text = _SECRET_LINE.sub(_veiled, self.text)
+        text = _LOGIN.sub(_veiled, text)
         hidden = sorted({(node.start, node.end) for _, node in walk(self.root) if not node.shown})
         pieces, position = [], 0
         for start, end in hidden:
@@ -131,6 +132,12 @@ class Document:
 
     def _visible_end(self, node: Node) -> int:
         return node.start + 1 if node.kind != "scalar" or node.style in ("|", ">") else node.end
+
+
+def _veiled(found: re.Match[str]) -> str:
+    """The match with its `value` masked."""
+    start, end = found.start("value") - found.start(), found.end("value") - found.start()
+    return found.group()[:start] + _veil(found["value"]) + found.group()[end:]
 
 
 def _veil(text: str) -> str:

@@ -34,6 +34,7 @@ from engine.model import WireRequest
 from engine.registry import Registry, pretend_world
 from engine.runners.findings import DUMMY_RUN, all_findings
 from engine.runners.local import Options, Outcome, PlanFailed, run_pipeline
+from engine.runners.pretended import pretended
 from engine.runners.replay import replay, still_open
 from engine.runners.requests import shown
 from engine.runtime.clock import Clock, SystemClock
@@ -140,7 +141,7 @@ class Job:
         if loaded.pipeline is None or errors:
             more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
             raise InvalidPipeline(f"{errors[0].headline()}{more}", findings=findings)
-        pipeline = loaded.pipeline
+        pipeline = pretended(loaded.pipeline, Registry.installed()) if sandbox else loaded.pipeline
         return (pipeline if self.state is None else replace(pipeline, state=self.state.absolute())), loaded.secrets
 
     def _options(

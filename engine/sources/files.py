@@ -161,6 +161,8 @@ class FileSource:
             for rows in reader.batches(start):
                 some = True
                 yield rows
+            if (marked := getattr(reader, "marked", None)) is not None:
+                self._noted(Note("mark-inside", f"{partition}:{marked}: a byte order mark within the file"))
             unfinished = getattr(reader, "unfinished", None)
             if unfinished is not None:
                 some = True

@@ -16,6 +16,7 @@ ROWS = 200  # rows a micro-batch aims at
 MOST_ROWS, FEWEST_ROWS = 2 * ROWS, 32
 CACHED = 64 * 1024  # bytes of a block that are handled at their best
 SMALLEST, FIRST, LARGEST = 2 * 1024, 16 * 1024, 1024 * 1024  # bytes of a block
+MARK = "\ufeff".encode()
 HEAD = 64 * 1024  # bytes looked at to tell the encoding and the line ends
 
 
@@ -43,6 +44,7 @@ class LineReader(ABC):
     """
 
     columns: tuple[str, ...] | None = None
+    marked: int | None = None  # the first line with a byte order mark that is not the file's first character
     unfinished: tuple[int, str] | None = None  # a file that grows ends within a row, which is left: its line, and how
 
     def __init__(self, read: Read, name: str, encoding: str, cap: int, footer: int = 0, grows: bool = False) -> None:
@@ -101,6 +103,8 @@ class LineReader(ABC):
             if self.blocks.overlong:
                 rows = self._giant(since, at)
             elif block:
+                if self.marked is None and MARK in block and self.encoding.name.startswith("utf-8"):
+                    self.marked = at.line + block.count(self._newline, 0, block.index(MARK))
                 parsed = self.parse(self._few(block), at)
                 if not parsed.consumed:
                     self.unfinished = at.line, "within a quoted cell"

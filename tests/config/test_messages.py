@@ -103,3 +103,15 @@ def test_names_in_findings_are_safe_to_print():
     assert loaded.findings
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+def test_a_login_in_an_address_is_not_shown():
+    text = """version: 1
+name: shop
+sources: {people: {type: file, path: "https://ada:opensesame@example.org/x.csv", kye: id}}
+sinks: {out: {type: stdout}}
+mappings: {all: {from: people, to: out, fields: {a: 1}}}
+"""
+    (finding,) = read(text).findings
+    assert finding.code == "unknown-key" and "opensesame" not in finding.render() and "ada" not in finding.render()
+    assert finding.source[finding.column - 1 :].startswith("kye")

@@ -200,3 +200,11 @@ def test_an_observer_is_told(job):
     heard = Heard()
     job.run(sandbox=True, fresh=True, observer=heard, clock=FakeClock())
     assert "damaged" in heard.texts[0]
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:9/api", "https://proxy.example.com/api"])
+def test_the_sandbox_is_used_whatever_address_the_file_names(job, address):
+    job.path.write_text(SHOP.replace('KEY}"}', f'KEY}}", base_url: "{address}"}}'))
+    report = job.run(sandbox=True, clock=FakeClock())
+    assert report.delivered == 2 and report.error is None
+    assert job.plan(sample=1).requests[0]["url"] == f"{address}/users/bulkUpdate"

@@ -3,6 +3,7 @@
 import pytest
 
 from engine.runners.local import PlanFailed
+from engine.runtime.addresses import address_problems
 from tests.runtime.runs import USERS, World, customers
 
 
@@ -47,3 +48,31 @@ def test_a_login_in_an_address_is_refused(tmp_path):
     world.write("customers.csv", customers(3))
     with pytest.raises(PlanFailed, match="user name or password"):
         world.run(pipeline("https://ada:secret@proxy.example.com/api"))
+
+
+FILES = """
+version: 1
+name: shop
+sources: {{customers: {{type: file, path: "{source}", key: id}}}}
+sinks: {{out: {{type: file, path: "{sink}", format: csv}}}}
+mappings: {{all: {{from: customers, to: out, fields: {{id: "{{{{ record.id }}}}"}}}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "told"),
+    [
+        ("customers.csv", "customers.csv", True),
+        ("customers.csv", "./sub/../customers.csv", True),
+        ("*.csv", "customers-2.csv", True),
+        ("customers.csv", "out.csv", False),
+        ("data/*.csv", "data/out/x.csv", False),
+        ("customers.csv", "{{ record.id }}.csv", False),
+        ("https://example.org/customers.csv", "customers.csv", False),
+    ],
+)
+def test_a_sink_that_writes_its_own_source_is_told_of(tmp_path, source, sink, told):
+    found = list(address_problems(World(tmp_path).pipeline(FILES.format(source=source, sink=sink))))
+    assert [(problem.code, problem.path, problem.warning) for problem in found] == (
+        [("same-file", ("sinks", "out", "path"), True)] if told else []
+    )

@@ -226,3 +226,15 @@ def test_batches_are_small_however_long_or_short_the_lines_are(tmp_path):
     assert sum(sizes) == 40_300
     assert max(sizes) <= 400
     assert sum(size < 25 for size in sizes) < len(sizes) / 10
+
+
+def test_a_mark_within_the_file_stays_and_is_told_of(tmp_path):
+    found = source(tmp_path, "\ufeffid,email\n1,a\n2,b\n\ufeffid,email\n3,c\n".encode())
+    assert [record[0] for record in records(found)] == ["1", "2", "\ufeffid", "3"]
+    (note,) = found.notes
+    assert note.code == "mark-inside" and note.text.startswith("a.csv:4:")
+
+
+def test_a_mark_at_the_beginning_is_none_to_tell_of(tmp_path):
+    found = source(tmp_path, "\ufeffid,email\n1,a\n".encode())
+    assert [record[0] for record in records(found)] == ["1"] and found.notes == []
