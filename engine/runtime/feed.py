@@ -18,7 +18,7 @@ from engine.runtime.books import Books
 from engine.runtime.claims import Claims
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
-from engine.runtime.lanes import Item, Lanes, weight
+from engine.runtime.lanes import Item, Lanes
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
 from engine.runtime.packing import Packer
@@ -201,9 +201,7 @@ class Feed:
         if rest is not None and next(rest, False):
             self._mapping = rest
 
-    def _portions(
-        self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups
-    ) -> Iterator[bool]:
+    def _portions(self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups) -> Iterator[bool]:
         """Maps as many records at a time as make a bounded number of payloads. True: there are more."""
         at, size = 0, FIRST
         while at < len(rows.records):
@@ -322,7 +320,8 @@ class Feed:
             lanes.add(plan.action, Group(own, parameters) if parameters else own, [item], now)
 
     def _write(self, sink: WriterSink, items: list[Item], parameters: Parameters) -> None:
-        payloads = Payloads([item.body for item in items])
+        bodies = [item.body for item in items]
+        payloads = Payloads(bodies)
         if parameters:
             verdicts = cast(Router, sink.writer).write_to(dict(parameters)["path"], payloads)
         else:
@@ -331,8 +330,9 @@ class Feed:
             for position, verdict in verdicts.items():
                 self._books.judged(items[position], verdict, None)
             items = [item for position, item in enumerate(items) if position not in verdicts]
-        self._books.delivered(items)
-        sink.counts.bytes += weight(items)
+            bodies = [item.body for item in items]
+        self._books.written(items)
+        sink.counts.bytes += sum(map(len, bodies)) + len(bodies)
 
 
 def _plain(value: Any) -> Any:
@@ -351,7 +351,8 @@ def _cut(source: Source, rows: Rows, limit: int) -> Rows:
 
 
 def _open_records(rows: Rows, ticket: Ticket, some: range | None = None) -> list[int]:
-    return [i for i in some or range(len(rows.records)) if not ticket.flags[rows.row(i)]]
+    here = range(len(rows.records)) if some is None else some
+    return [i for i in here if not ticket.flags[rows.row(i)]]
 
 
 def _expect_elements(rows: Rows, ticket: Ticket, result: Mapped) -> None:
