@@ -91,8 +91,21 @@ class Books:
     # --- payloads -----------------------------------------------------------------------------------------
 
     def delivered(self, items: Sequence[Item]) -> None:
-        """The vendor (or the writer) took all of these."""
+        """The vendor took all of these."""
         settle_all(items)
+        self._count_delivered(items)
+        self.settled += len(items)
+
+    def written(self, items: Sequence[Item]) -> None:
+        """A writer took all of these, of one mapping and micro-batch. They are durable with the next commit."""
+        ticket = items[0].ticket if items else None
+        if ticket is not None and not ticket.elements and ticket.left == len(items):
+            ticket.settle_rest()
+        else:
+            settle_all(items)
+        self._count_delivered(items)
+
+    def _count_delivered(self, items: Sequence[Item]) -> None:
         if len(items) == 1:
             numbers = {items[0].ticket.mapping: 1}
         else:
@@ -101,7 +114,6 @@ class Books:
             count = self.counts.mappings[mapping]
             count.payloads += number
             count.delivered += number
-        self.settled += len(items)
 
     def judged(self, item: Item, verdict: Verdict, exchange: Exchange | None) -> None:
         """The vendor (or the writer) said of one payload what became of it."""

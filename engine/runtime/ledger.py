@@ -59,6 +59,11 @@ class Ticket:
             self.flags[row] = 1
             self.left -= 1
 
+    def settle_rest(self) -> None:
+        """Every row is settled."""
+        self.flags = bytearray(b"\1") * len(self.flags)
+        self.left = 0
+
     def _some_left(self, row: int, element: int) -> bool:
         """One element of the row is settled; are others still open?"""
         several = self.elements.get(row)
@@ -183,11 +188,14 @@ class Ledger:
         self.rows += len(rows)
         return track.open(rows)
 
-    def take_changes(self) -> list[SavedTrack]:
-        """Moves every head; returns the tracks to commit. A finished track is let go of."""
-        changed = []
+    def advance(self) -> None:
+        """Moves every head over what is settled, which leaves memory; it is kept with the next commit."""
         for track in self.tracks:
             self.rows -= track.advance()
-            changed.append(track.save())
+
+    def take_changes(self) -> list[SavedTrack]:
+        """Moves every head; returns the tracks to commit. A finished track is let go of."""
+        self.advance()
+        changed = [track.save() for track in self.tracks]
         self.tracks = [track for track in self.tracks if not (track.ended and track.idle)]
         return changed

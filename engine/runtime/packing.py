@@ -77,7 +77,7 @@ def _quickly(plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, 
     elif action.key is not None:
         keys = map(action.key, payloads)
     else:
-        keys = [source.key(rows, record) for record in result.sources]
+        keys = source.keys(rows, result.sources)
     return [Item(body, key, ticket, row) for body, key, row in zip(bodies, keys, result.sources, strict=True)]
 
 

@@ -98,6 +98,13 @@ class SourcePlan:
             return cells.get(name)
         return cells[rows.columns.index(name)] if name in rows.columns else None
 
+    def keys(self, rows: Rows, records: Sequence[int]) -> list[Any]:
+        """`key` of each of these records."""
+        if self.spec.key is not None and rows.columns is not None and self.spec.key in rows.columns:
+            column, cells = rows.columns.index(self.spec.key), rows.records
+            return [cells[record][column] for record in records]
+        return [self.key(rows, record) for record in records]
+
     def identity(self, rows: Rows, record: int) -> str:
         """The record's key as text; without one, its file and line."""
         key = self.key(rows, record)

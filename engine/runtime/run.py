@@ -120,6 +120,7 @@ class Run:
 
     def _commit_if_due(self) -> None:
         """An answered payload is committed before anything else is sent: a kill repeats only what is in flight."""
+        self._work.ledger.advance()  # what is settled leaves memory at once, and the state with the next commit
         due = self._work.answered or (self._full and self._work.unsynced)
         if due or self._clock.now() - self._committed >= COMMIT_AFTER:
             self._work.commit()
