@@ -14,6 +14,7 @@ import msgspec
 from engine.commands.files import all_findings, parse_sets
 from engine.config.document import Document
 from engine.config.load import load
+from engine.config.nodes import Path as NodePath
 from engine.config.pipeline import Pipeline
 from engine.console import json_text, stderr, stdout
 from engine.errors import EngineError, InvalidPipeline
@@ -111,10 +112,12 @@ def _content(file: Path) -> bytes | None:
 
 
 def _tell(trial: Trial, document: Document) -> None:
+    places: dict[str, dict[str, NodePath]] = {}
     for seen in trial.seen:
         name = seen.plan.spec.name
         target = f"{seen.plan.spec.sink}.{seen.plan.spec.action}"
         fields = list(fields_of(seen))
+        places.setdefault(name, {}).update({field.name: field.path for field in fields})
         _say(f"{name} → {target}" if fields else f"{name} → {target}: left out by `when` or `skip`")
         for field in fields:
             _say(_line(field, document))
@@ -125,12 +128,23 @@ def _tell(trial: Trial, document: Document) -> None:
                 stderr(document.place(problem).render())
     for letter in trial.letters:
         if letter["stage"] in ("payload", "vendor"):
-            stderr(f"{letter['mapping']}: {letter['code']}: {letter['reason']}; `engine explain {letter['code']}`")
+            stderr(_refusal(letter, places.get(letter["mapping"], {}), document))
     for request in trial.requests:
         _say(f"{request.method} {request.url}")
         _say(_pretty(request.body))
     if trial.error is not None:
         stderr(f"the run ended: {trial.error}")
+
+
+def _refusal(letter: dict[str, Any], places: dict[str, NodePath], document: Document) -> str:
+    """Why a payload was refused: at the field that the reason begins with, where it is one of the mapping's."""
+    name = letter["reason"].partition(": ")[0]
+    while name and name not in places:
+        name = name.rpartition(".")[0] if "." in name else ""
+    hint = f"`engine explain {letter['code']}`"
+    if not name:
+        return f"{letter['mapping']}: {letter['code']}: {letter['reason']}; {hint}"
+    return document.place(Problem(letter["code"], letter["reason"], places[name], hint=hint)).render()
 
 
 def _line(field: Field, document: Document) -> str:

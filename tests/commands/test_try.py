@@ -90,7 +90,9 @@ def test_what_fails_before_any_field(attempt):
 
 
 def test_the_caret_stands_under_what_failed_within_the_expression(attempt, shell):
-    shell.write("shop.yaml", SHOP.replace('email: "{{ record.email | lower }}"', 'email: "{{ record.emial | lower }}"'))
+    shell.write(
+        "shop.yaml", SHOP.replace('email: "{{ record.email | lower }}"', 'email: "{{ record.emial | lower }}"')
+    )
     done = attempt(ADA, "--mapping", "profiles", "--lookups", RED)
     lines = done.err.splitlines()
     assert lines[0].startswith('shop.yaml:15:25: error[missing-field]: email: record has no field "emial"')
