@@ -54,7 +54,7 @@ def carried_out(name: str, size: int, options: argparse.Namespace, found: Findin
         yield from page.plain(page.of_starts(found.starts))
     elif name == "growth":
         found.growth = []
-        for one in growth.costs(size):
+        for one in growth.costs(size, options.rows):
             found.growth.append(one)
             yield list(page.plain(page.of_growth([one])))[-1]
     elif name == "profile":
@@ -79,7 +79,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"any of {', '.join(known)}; all by default")
     parser.add_argument("--only", metavar="NAME,NAME", help="these contenders only; `ours` is the engine")
     parser.add_argument("--rounds", type=int, help="how often each runs; the median counts")
-    parser.add_argument("--rows", type=int, help="another number of rows")
+    parser.add_argument("--rows", type=int, help="another number of rows; growth: at most so many")
     parser.add_argument("--all", action="store_true", help="full sizes")
     parser.add_argument(
         "--short", action="store_true", help="small sizes, one round: does it run, not how fast it is"

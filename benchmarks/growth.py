@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.contenders import Job
+from benchmarks.contenders import Contender, Job
 from benchmarks.jobs import FAILING, JOBS, OURS
 from benchmarks.measure import Cost
 from benchmarks.turns import alone
@@ -13,12 +13,13 @@ SIZES = ((10_000, 100_000), (10_000, 100_000, 1_000_000, 10_000_000), (500, 1_00
 FAR_SIZES = ((10_000, 50_000), (50_000, 500_000, 2_000_000), (500,))
 
 
-def costs(which: int) -> Iterator[tuple[str, int, Cost]]:
-    """Job, rows and cost of one run each; `which`: usual, `--all` or `--short` sizes."""
-    for rows in SIZES[which]:
-        yield "j1", rows, alone(JOBS["j1"], OURS, rows)
-    for rows in SIZES[which][:3]:
-        yield "j1, 1 % fails", rows, alone(JOBS["safety"], FAILING, rows)
-    far: Job = JOBS["j3-far"]
-    for rows in FAR_SIZES[which]:
-        yield "j3, 50 ms away, 16 in flight", rows, alone(far, OURS, rows)
+def costs(which: int, most: int | None = None) -> Iterator[tuple[str, int, Cost]]:
+    """Job, rows and cost of one run each; `which`: usual, `--all` or `--short` sizes, none above `most`."""
+    runs: list[tuple[str, Job, Contender, int]] = [
+        *(("j1", JOBS["j1"], OURS, rows) for rows in SIZES[which]),
+        *(("j1, 1 % fails", JOBS["safety"], FAILING, rows) for rows in SIZES[which][:3]),
+        *(("j3, 50 ms away, 16 in flight", JOBS["j3-far"], OURS, rows) for rows in FAR_SIZES[which]),
+    ]
+    for name, job, one, rows in runs:
+        if most is None or rows <= most:
+            yield name, rows, alone(job, one, rows)
