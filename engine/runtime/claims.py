@@ -8,11 +8,11 @@ has no key, or whose key fails, is shared out by its row.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmh3 import hash as mmh3_hash
+import mmh3
 
 from engine.errors import Halt, InvalidPipeline
 from engine.mapping.compiler import Mapper, compile_mapping
@@ -23,14 +23,19 @@ from engine.runtime.ledger import Ticket
 from engine.runtime.plan import MappingPlan, Plan
 
 SEED = 0x5EED  # another one than the lanes': else a process would fill some of its lanes only
+OTHERS = bytes([1, 0]) + bytes(254)  # of 1 and 0 the other
 Key = Callable[[Any], Any]
+hashed: Callable[[str | bytes, int, bool], int] = mmh3.hash
 
 
 def owner(key: Any, of: int) -> int:
     """Whose the key is: 0 to `of` - 1. Texts and other values of the same look are alike."""
     text = key if key.__class__ is str else repr(key)
-    number: int = mmh3_hash(text if text.isascii() else text.encode("utf-8", "surrogatepass"), SEED, False)
-    return number % of
+    return hashed(text if text.isascii() else text.encode("utf-8", "surrogatepass"), SEED, False) % of
+
+
+def _owner(key: Any, of: int, place: int) -> int:
+    return place % of if key is None else owner(key, of)
 
 
 class Probe:
@@ -74,7 +79,11 @@ class Probe:
         action = self._plan.action
         assert action.key is not None
         try:
-            return action.key(payload if action.mend is None else action.mend(payload))
+            if action.mend is not None:
+                for value in payload.values():
+                    if value.__class__ is not str or not value:  # texts that say something are as they should be
+                        return action.key(action.mend(payload))
+            return action.key(payload)
         except Exception:  # the payload has not all of its fields, or is refused when it is mapped
             return None
 
@@ -154,26 +163,41 @@ class Claims:
         number, of, first = self._number, self._of, rows.start.row
         own = {probe.mapping: self._own(probe, rows) for probe in self._probes[source]}
         for mine, ticket in zip(own.values(), tickets, strict=True):
-            for row, is_mine in enumerate(mine):
-                if not is_mine:
-                    ticket.settle_row(row)
+            ticket.disown(mine.translate(OTHERS))
         return Own(own, {bad.row for bad in rows.malformed if (first + bad.row) % of == number})
 
     def _own(self, probe: Probe, rows: Rows) -> bytearray:
+        """A byte for each row: 1 is one's own."""
         number, of, first, numbers = self._number, self._of, rows.start.row, rows.numbers
+        keys = probe.keys(rows)
+        if numbers is None:
+            places: Iterable[int] = range(first, first + len(keys))
+        else:
+            places = (first + row for row in numbers)
+        own = [
+            (hashed(key, SEED, False) % of if key.__class__ is str and key.isascii() else _owner(key, of, place))
+            == number
+            for key, place in zip(keys, places, strict=True)
+        ]
+        if numbers is None:
+            return bytearray(own)
         mine = bytearray(len(rows))
-        for record, key in enumerate(probe.keys(rows)):
-            row = record if numbers is None else numbers[record]
-            if (owner(key, of) if key is not None else (first + row) % of) == number:
-                mine[row] = 1
+        for row, is_mine in zip(numbers, own, strict=True):
+            mine[row] = is_mine
         return mine
 
     def verify(self, plan: MappingPlan, items: Sequence[Item]) -> None:
         """Raises `Halt` where a payload has a key that is another's: its order could not be kept."""
         if plan.spec.source not in self._probes:
             return
+        number, of = self._number, self._of
         for item in items:
-            if item.key is not None and owner(item.key, self._of) != self._number:
+            key = item.key
+            if key.__class__ is str and key.isascii():  # nearly always: no call of ours
+                its = hashed(key, SEED, False) % of
+            else:
+                its = number if key is None else owner(key, of)
+            if its != number:
                 raise Halt(
                     f"mapping {plan.spec.name}: the order key of a payload became another one while it was mapped, "
                     "so several processes cannot keep its order; give the mapping a `key:`, and start with --fresh",

@@ -351,6 +351,8 @@ def _cut(source: Source, rows: Rows, limit: int) -> Rows:
 
 
 def _open_records(rows: Rows, ticket: Ticket, some: range | None = None) -> list[int]:
+    if some is None and rows.numbers is None:
+        return [i for i, flag in enumerate(ticket.flags) if not flag]
     here = range(len(rows.records)) if some is None else some
     return [i for i in here if not ticket.flags[rows.row(i)]]
 

@@ -53,11 +53,11 @@ class Ticket:
             self.flags[row] = 1
             self.left -= 1
 
-    def settle_row(self, row: int) -> None:
-        """The row is somebody else's."""
-        if not self.flags[row]:
-            self.flags[row] = 1
-            self.left -= 1
+    def disown(self, others: bytes | bytearray) -> None:
+        """Rows whose byte is 1 are somebody else's."""
+        flags = int.from_bytes(self.flags, "big") | int.from_bytes(others, "big")
+        self.flags[:] = flags.to_bytes(len(self.flags), "big")
+        self.left = self.flags.count(0)
 
     def settle_rest(self) -> None:
         """Every row is settled."""
