@@ -55,6 +55,7 @@ class Feed:
         self._batches = self._read()
         self._read_all = self._broken_off = False
         self._inside = False  # a source is being read, of which nothing is taken in yet
+        self._at_once: dict[str, int] = {}  # records of a source in a portion
         self._mapping: Iterator[bool] | None = None  # the rest of a micro-batch, a portion at a time
         self._strictly: list[tuple[int, MappingPlan, Item, Parameters]] = []
         self.limited = False  # reading stopped because of the limit
@@ -203,11 +204,12 @@ class Feed:
 
     def _portions(self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups) -> Iterator[bool]:
         """Maps as many records at a time as make a bounded number of payloads. True: there are more."""
-        at, size = 0, FIRST
+        at, size = 0, self._at_once.get(source.spec.name, FIRST)
         while at < len(rows.records):
             some = range(at, min(at + size, len(rows.records)))
             made = self._map_some(source, rows, tickets, values, some)
             at, size = some.stop, max(1, min(2 * size, PORTION * len(some) // max(made, 1)))
+            self._at_once[source.spec.name] = size
             yield at < len(rows.records)
 
     def _map_some(
