@@ -101,7 +101,7 @@ def print_schema(name: str | None) -> int:
 
 def _no_such(registry: Registry, name: str) -> str:
     names = sorted({known for kind in KINDS for known in registry.names(kind)})
-    near = difflib.get_close_matches(name, names, 1)
+    near = difflib.get_close_matches(name, [*names, *(word for found in words().values() for word in found)], 1)
     hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}"
     return f"there is no plugin {name!r}; {hint}"
 

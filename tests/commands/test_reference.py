@@ -69,3 +69,7 @@ def test_a_word_is_explained_on_a_terminal(tmp_path):
     assert "epoch(tz='UTC', default=…)" in said and "gives 1714550400" in said
     both = engine(tmp_path, "plugins", "lower", "--json", code=0).stdout.splitlines()
     assert [json.loads(line)["kind"] for line in both] == ["filters", "tests", "methods"]
+
+
+def test_a_misspelt_word_is_recognised(tmp_path):
+    assert "did you mean 'lower'?" in engine(tmp_path, "plugins", "lowr", code=2).stderr

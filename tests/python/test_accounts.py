@@ -250,3 +250,36 @@ def test_a_dollar_sign_in_a_key_is_itself():
     door = Door(api_key="a${HOME}b")
     door.account.update_user(people(1))
     assert door.requests[0].headers["Api-Key"].reveal() == "a${HOME}b"
+
+
+BUYER = {"email": "a@x.org", "userId": "u1"}
+CALLS = {  # in an order in which each finds what it needs
+    "update_user": (BUYER | {"dataFields": {"plan": "pro"}}, "POST users/bulkUpdate"),
+    "track_event": (BUYER | {"eventName": "Seen"}, "POST events/trackBulk"),
+    "track_purchase": (
+        {"user": BUYER, "items": [{"id": "A", "name": "Alpha", "price": 0, "quantity": 0}], "total": 0},
+        "POST commerce/trackPurchase",
+    ),
+    "update_cart": ({"user": BUYER, "items": []}, "POST commerce/updateCart"),
+    "subscribe": (BUYER | {"listId": 1}, "POST lists/subscribe"),
+    "unsubscribe": (BUYER | {"listId": 1}, "POST lists/unsubscribe"),
+    "update_subscriptions": (BUYER | {"emailListIds": [1]}, "POST users/bulkUpdateSubscriptions"),
+    "upsert_catalog_item": ({"catalogName": "books", "id": "b1", "value": {"t": "x"}}, "POST catalogs/books/items"),
+    "register_device_token": (
+        BUYER | {"device": {"token": "t", "platform": "APNS", "applicationName": "app"}},
+        "POST users/registerDeviceToken",
+    ),
+    "update_email": ({"currentEmail": "a@x.org", "newEmail": "b@x.org"}, "POST users/updateEmail"),
+    "merge_users": ({"sourceUserId": "u1", "destinationUserId": "u2"}, "POST users/merge"),
+    "delete_user": ({"userId": "u2"}, "DELETE users/byUserId/u2"),
+}
+
+
+def test_every_verb_of_iterable_in_one_line():
+    door = Door()
+    assert list(CALLS) and set(CALLS) == set(door.account._sink.actions)
+    for verb, (payload, request) in CALLS.items():
+        result = getattr(door.account, verb)(payload)
+        assert result.delivered == 1, (verb, result.failures)
+        sent = door.requests[-1]
+        assert f"{sent.method} {sent.url.partition('/api/')[2]}" == request
