@@ -18,7 +18,7 @@ from engine.runtime.books import Books
 from engine.runtime.claims import Claims
 from engine.runtime.clock import Clock
 from engine.runtime.courier import Courier
-from engine.runtime.lanes import Item, Lanes
+from engine.runtime.lanes import Item, Lanes, weight
 from engine.runtime.ledger import Ledger, SavedTrack, Ticket, Track
 from engine.runtime.lookups import Asker, Pending
 from engine.runtime.packing import Packer
@@ -31,6 +31,7 @@ Lookups = Mapping[str, Sequence[Any]]
 WINDOW = 4  # micro-batches whose lookups may be asked at once
 FIRST = 8  # records that are mapped at once where each may make many payloads, before it is known how many
 PORTION = 1000  # payloads that are made at once, then
+HEAVY = 4096  # bytes of one payload; those of more count as several
 NOT_YET: Any = object()
 Watch = Callable[[MappingPlan, Rows, Mapped, list[Item], Lookups], None]
 
@@ -218,12 +219,12 @@ class Feed:
         """Maps these records, all of them where it is None; gives the number of payloads."""
         plans = self._plan.of_source(source.spec.name)
         mapped = [self._map(plan, rows, ticket, values, some) for plan, ticket in zip(plans, tickets, strict=True)]
-        made = sum(len(result.payloads) for result, _ in mapped)
+        made = 0
         if self._plan.pipeline.errors.scope == "record":
             _fail_together([result for result, _ in mapped])
         for plan, ticket, (result, lost) in zip(plans, tickets, mapped, strict=True):
             self._settle_unmapped(plan, rows, ticket, result, lost)
-            self._offer(plan, source, rows, ticket, result, values)
+            made += self._offer(plan, source, rows, ticket, result, values)
         self._hand_over_strictly()
         return made
 
@@ -257,8 +258,8 @@ class Feed:
 
     def _offer(
         self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped, values: Lookups
-    ) -> None:
-        """Checks and encodes each payload and hands it to its sink."""
+    ) -> int:
+        """Checks and encodes each payload and hands it to its sink; gives their number, heavy ones counted as many."""
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
         items = self._packer.items(plan, source, rows, ticket, result)
@@ -266,11 +267,13 @@ class Feed:
             self.claims.verify(plan, items)
         if self.watch is not None:
             self.watch(plan, rows, result, items, values)
+        made = len(items) if result.elements is None else max(len(items), weight(items) // HEAVY)
         if not plan.extras:
             self._hand_over(plan, items, ())
-            return
+            return made
         for parameters, some in self._by_parameters(plan, rows, items, values).items():
             self._hand_over(plan, some, parameters)
+        return made
 
     def _by_parameters(
         self, plan: MappingPlan, rows: Rows, items: list[Item], values: Lookups
