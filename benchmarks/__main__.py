@@ -68,7 +68,7 @@ def carried_out(name: str, size: int, options: argparse.Namespace, found: Findin
         yield from page.plain(page.of_profiles(found.profiles))
     else:
         found.notes = []
-        for line in iterable.bench(short=size == 2):
+        for line in iterable.bench(short=size != 1):
             found.notes.append(line)
             yield line
 
