@@ -43,7 +43,6 @@ from engine.runtime.events import Observer, Silent
 from engine.runtime.masks import Masker
 from engine.runtime.plan import Plan as RunPlan
 from engine.runtime.plan import build
-from engine.runtime.rate import Bucket
 from engine.runtime.sinks import SinkAction, VendorSink
 from engine.runtime.transport import Dry, Pretend, Transport
 
@@ -252,7 +251,7 @@ def _described(plan: RunPlan, requests: list[dict[str, Any]]) -> Plan:
     return Plan(
         pipeline.name,
         {name: _source(name, plan) for name in plan.sources},
-        {name: {"type": one.spec.type, "rate": _rate(one.bucket)} for name, one in plan.lookups.items()},
+        {name: {"type": one.spec.type, "rate": one.bucket.rate} for name, one in plan.lookups.items()},
         {name: _sink(pipeline.sinks[name].type, sink) for name, sink in plan.sinks.items()},
         {name: {"from": one.spec.source, "to": one.spec.sink, "action": one.spec.action, "when": one.spec.when,
                 "each": one.spec.each, "fields": one.spec.fields}
@@ -285,10 +284,5 @@ def _action(action: SinkAction) -> dict[str, Any]:
     return {
         "max_records": action.max_records,
         "max_bytes": action.max_bytes,
-        "rate": _rate(action.bucket),
+        "rate": action.bucket.rate,
     }
-
-
-def _rate(bucket: Bucket) -> float | None:
-    rate: float | None = getattr(bucket, "rate", None)
-    return rate

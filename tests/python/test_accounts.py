@@ -13,8 +13,8 @@ from engine.model import Response
 from engine.plugin import Vendor
 from engine.python import Account, NotDelivered, Stopped
 from engine.python.accounts import Verb
-from engine.registry import Registry, pretend_world
-from engine.runtime.clock import FakeClock
+from engine.registry import Registry, pretend_server, pretend_world
+from engine.runtime.clock import FakeClock, SystemClock
 from engine.runtime.transport import Pretend
 
 
@@ -283,3 +283,12 @@ def test_every_verb_of_iterable_in_one_line():
         assert result.delivered == 1, (verb, result.failures)
         sent = door.requests[-1]
         assert f"{sent.method} {sent.url.partition('/api/')[2]}" == request
+
+
+def test_over_the_network_of_this_machine():
+    with pretend_server(pretend_world(SystemClock(), []), 0) as server:
+        client = engine.Iterable("key", base_url=server.urls["iterable"])
+        assert client.update_user(people(300)).delivered == 300
+        assert [client.track_purchase(CALLS["track_purchase"][0]).ok for _ in range(3)] == [True] * 3
+        with pytest.raises(Stopped, match="refused the key"):
+            engine.Iterable("invalid", base_url=server.urls["iterable"]).update_user(BUYER)
