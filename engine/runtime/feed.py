@@ -259,7 +259,7 @@ class Feed:
     def _offer(
         self, plan: MappingPlan, source: SourcePlan, rows: Rows, ticket: Ticket, result: Mapped, values: Lookups
     ) -> int:
-        """Checks and encodes each payload and hands it to its sink; gives their number, heavy ones counted as many."""
+        """Checks and encodes each payload and hands it to its sink; gives how many, a heavy one as several."""
         if result.elements is not None:
             _expect_elements(rows, ticket, result)
         items = self._packer.items(plan, source, rows, ticket, result)
