@@ -19,6 +19,7 @@ from engine.errors import EngineError, Halt, Refused
 from engine.registry import Registry
 from engine.runners.crew import Crew, DefectInWorker
 from engine.runners.local import Options, Outcome, expect_workers, judged, planned, report_of
+from engine.runners.namesakes import namesake
 from engine.runners.relay import Handle, served
 from engine.runners.shares import Share, refuse, resumed, shares_of
 from engine.runners.worker import Job
@@ -46,8 +47,7 @@ def run_workers(
     run_id, clock = f"{options.chance.getrandbits(64):016x}", options.clock
     try:
         with state.lock({"run": run_id, "since": iso(clock.time())}) as lock:
-            if options.fresh and (moved := state.reset(clock.time())) is not None:
-                options.observer.say(moved_aside(moved))
+            moved = state.reset(clock.time()) if options.fresh else None
             state.try_writing()
             head, _ = state.load()
             expect_workers(pipeline.name, head, of)
@@ -57,7 +57,12 @@ def run_workers(
             if head is not None:
                 fits(head, plan)
             refuse(plan, options.limit)
-            return Together(plan, registry, options, state, lock, of, head).run(run["id"], vendors)
+            together = Together(plan, registry, options, state, lock, of, head)
+            aside = None if moved is None else moved_aside(moved)
+            for text in (aside, namesake(state, pipeline, unfinished=head is not None)):
+                if text is not None:
+                    together.tell(text)
+            return together.run(run["id"], vendors)
     finally:
         state.close()
 
@@ -100,13 +105,14 @@ class Together:
             shares = resumed(self._plan, self._known.shares, self._of)
             self._known.shares = msgspec.to_builtins(shares)
             return self._known
-        shares = shares_of(self._plan, self._of, self._tell)
+        shares = shares_of(self._plan, self._of, self.tell)
         head = new_head(self._plan, run_id, self._clock)
         head.workers, head.shares = self._of, msgspec.to_builtins(shares)
         self._state.begin_shares(head)
         return head
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
+        """Says it at once, and has the report's warnings say it too."""
         self._options.observer.say(text)
         self._notes[text] = 1
 
