@@ -484,6 +484,7 @@ def test_the_key_is_in_no_output_and_no_file(shop):
             assert KEY.encode() not in path.read_bytes(), path
 
 
+@pytest.mark.shows_secrets  # of its two keys each run has one, and the other one as data
 def test_a_key_in_another_writing_is_in_no_output_and_no_file(shop):
     odd, number = 'sec"ret\\key/1234', "12345678"
     text = PIPELINE.replace("dataFields: {", "dataFields: {n: '{{ record.id | int }}', ")
