@@ -157,7 +157,8 @@ class Seam:
 
         def act(*paths: Any, **named: Any) -> Any:
             told = any(named.get(word) is not None for word in ("dir_fd", "src_dir_fd", "dst_dir_fd"))
-            return self.call(name, None if told else self.ours(paths[at]), lambda: real(*paths, **named))
+            idle = name == "mkdir" and not told and Path(paths[0]).is_dir()  # it will only be told that it is there
+            return self.call(name, None if told or idle else self.ours(paths[at]), lambda: real(*paths, **named))
 
         setattr(os, name, act)
 
@@ -193,9 +194,12 @@ class Watched:
         self._seam, self._file, self._path = seam, file, path
 
     def write(self, data: Any) -> Any:
-        return self._seam.call(
-            "write", self._path, lambda: self._put(data), lambda: self._put(data[: len(data) // 2])
-        )
+        return self._seam.call("write", self._path, lambda: self._put(data), lambda: self._some(data))
+
+    def _some(self, data: Any) -> None:
+        """What a full disk takes: a file object goes on after a short write by itself, and fails then."""
+        self._put(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _put(self, data: Any) -> Any:
         written = self._file.write(data)
