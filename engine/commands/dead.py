@@ -18,29 +18,33 @@ from engine.registry import Registry
 from engine.runners.local import Options
 from engine.runners.replay import Replay, replay, still_open
 from engine.runtime.clock import iso
-from engine.runtime.deadletters import read_letters
+from engine.runtime.deadletters import field_of, read_letters
 from engine.runtime.masks import Masker
 from engine.runtime.state import State
 
 
 def list_letters(file: Path, every: bool, as_json: bool) -> int:
-    """Groups by mapping, code and reason; the newest run's only, unless `every`."""
+    """Groups by mapping, code and field; the newest run's only, unless `every`."""
     letters, earlier = _letters(file, every)
-    groups = Counter((x["mapping"] or x["source"], x["stage"], x["code"]) for x in letters)
-    examples: dict[Any, dict[str, Any]] = {}
-    for letter in letters:
-        examples.setdefault((letter["mapping"] or letter["source"], letter["stage"], letter["code"]), letter)
+    groups = Counter(map(_group, letters))
+    examples = {_group(letter): letter for letter in reversed(letters)}  # the first of each
     for group, count in groups.most_common():
-        name, stage, code = group
+        name, stage, code, field = group
         origin, reason = examples[group]["origin"], examples[group]["reason"]
         if as_json:
-            _json({"name": name, "stage": stage, "code": code, "count": count, "example": examples[group]})
+            _json({"name": name, "stage": stage, "code": code, "field": field or None, "count": count,
+                   "example": examples[group]})  # fmt: skip
         else:
             stdout(printable(f"{count:>7,}  {name}  {stage}  {code}  e.g. {place(origin)}: {reason}") + "\n")
     if not as_json:
         more = f"; {earlier:,} of earlier runs: --all" if earlier else ""
         stdout(f"{len(letters):>7,}  in all{more}\n" if letters else f"no dead letters{more}\n")
     return 0
+
+
+def _group(letter: dict[str, Any]) -> tuple[str, str, str, str]:
+    stage = letter["stage"]
+    return letter["mapping"] or letter["source"], stage, letter["code"], field_of(stage, str(letter["reason"]))
 
 
 def show_letters(file: Path, letter_id: str | None, as_json: bool) -> int:

@@ -93,9 +93,14 @@ class DeadLetters:
 
 def _in_short(letter: DeadLetter) -> str:
     place = f"{letter.origin['file']}:{letter.origin['line']}"
-    head, colon, _ = letter.reason.partition(": ")
-    field = f" in {head}" if colon and letter.stage == "mapping" and " " not in head else ""
-    return f"{place}: {letter.mapping or letter.source}: {letter.code}{field}"
+    field = field_of(letter.stage, letter.reason) if letter.stage == "mapping" else ""
+    return f"{place}: {letter.mapping or letter.source}: {letter.code}{field and f' in {field}'}"
+
+
+def field_of(stage: str, reason: str) -> str:
+    """The field that a letter's reason begins with, where it is one field's fault; else nothing."""
+    head, colon, _ = reason.partition(": ")
+    return head if colon and stage in ("mapping", "payload") and " " not in head else ""
 
 
 def encode(letter: DeadLetter) -> str:

@@ -1,5 +1,7 @@
 """`engine dead list` shows what the last run refused; what a later run went over again is history."""
 
+import json
+
 SHOP = """
 version: 1
 name: shop
@@ -31,3 +33,19 @@ def test_those_before_a_run_that_is_cut_off_are_history_too(shell):
     shell.write("shop.yaml", SHOP.replace('KEY}"}', 'KEY}", retry: {max_attempts: 1}}'))
     assert shell("run", "shop.yaml", "--sandbox", "--no-progress", "--fault", down).code == 3
     assert shell("dead", "list", "shop.yaml").out == "no dead letters; 1 of earlier runs: --all\n"
+
+
+def test_letters_are_grouped_by_code_and_field(shell):
+    shell.write(
+        "shop.yaml",
+        SHOP.replace("userId:", 'dataFields: {a: "{{ record.a | int }}", b: "{{ record.b | int }}"}, userId:'),
+    )
+    rows = ["1,x@example.org,n,1", "2,x@example.org,m,1", "3,x@example.org,1,k", "4,nobody,1,1"]
+    shell.write("people.csv", "\n".join(["id,email,a,b", *rows, ""]))
+    assert shell("run", "shop.yaml", "--sandbox", "--no-progress").code == 1
+    groups = [json.loads(line) for line in shell("dead", "list", "shop.yaml", "--json").out.splitlines()]
+    assert [(one["code"], one["field"], one["count"], one["example"]["origin"]["line"]) for one in groups] == [
+        ("bad-value", "dataFields.a", 2, 2), ("bad-value", "dataFields.b", 1, 4), ("invalid-identifier", None, 1, 5),
+    ]  # fmt: skip
+    lines = shell("dead", "list", "shop.yaml").out.splitlines()
+    assert len(lines) == 4 and "dataFields.a" in lines[0] and "dataFields.b" in lines[1]
