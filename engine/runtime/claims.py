@@ -72,18 +72,22 @@ class Probe:
     def _made(self, mapped: Mapped) -> Sequence[Any]:
         if mapped.keys is not None:
             return mapped.keys
-        return [self._of_payload(payload) for payload in mapped.payloads]
+        assert self._plan.action.key is not None
+        try:
+            keys = list(map(self._plan.action.key, mapped.payloads))
+        except Exception:  # of one of them: each on its own
+            return [self._mended(payload) for payload in mapped.payloads]
+        return [
+            key if key.__class__ is str and key else self._mended(payload)  # a text that says something will stay
+            for key, payload in zip(keys, mapped.payloads, strict=True)
+        ]
 
-    def _of_payload(self, payload: Any) -> Any:
+    def _mended(self, payload: Any) -> Any:
         """The key that the vendor sees in a payload, once it is mended."""
         action = self._plan.action
         assert action.key is not None
         try:
-            if action.mend is not None:
-                for value in payload.values():
-                    if value.__class__ is not str or not value:  # texts that say something are as they should be
-                        return action.key(action.mend(payload))
-            return action.key(payload)
+            return action.key(payload if action.mend is None else action.mend(payload))
         except Exception:  # the payload has not all of its fields, or is refused when it is mapped
             return None
 

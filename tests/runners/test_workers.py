@@ -3,8 +3,13 @@ of each key, counts and dead letters."""
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from collections import defaultdict
+from pathlib import Path
 
+import jsonschema
 import msgspec
 import pytest
 
@@ -374,3 +379,48 @@ def test_the_state_tells_where_each_worker_stands_and_a_reset_forgets_them_all(t
     assert "with --workers 2" in said and "worker 2: customers: customers.csv:" in said
     assert reset(file, None, False) == 0
     assert not tracks_of(shop)
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def command(shop, *words, code):
+    environ = {**os.environ, "ITERABLE_API_KEY": "test-key-0123456789"}
+    run = [sys.executable, "-m", "engine", "run", "shop.yaml", "--no-progress", *words]
+    done = subprocess.run(run, cwd=shop.folder, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_the_command_shares_a_run_and_its_pretend_vendors(tmp_path):
+    shop = Shop(tmp_path / "shop", VENDOR)
+    shop.pipeline()
+    shop.write("customers.csv", rows(400))
+    fault = ["--fault", '{"every": 3, "status": 503}']
+    done = command(shop, "--sandbox", "--workers", "2", "--json", *fault, code=1)
+    report = json.loads(done.stdout)
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "report.json").read_text())
+    jsonschema.validate(report, schema)
+    assert report["workers"] == 2 and report["sinks"]["crm"]["retries"] > 3
+    one = json.loads(command(shop, "--sandbox", "--json", code=1).stdout)
+    assert facts(one) == facts(report) and "workers" not in one
+
+
+def test_the_command_says_why_a_run_cannot_be_shared(tmp_path):
+    shop = Shop(tmp_path / "shop", FILES)
+    shop.pipeline()
+    shop.write("customers.csv", rows(10))
+    done = command(shop, "--workers", "2", "--limit", "3", code=2)
+    assert "--limit counts the rows of a source from its beginning" in done.stderr
+    assert command(shop, "--workers", "0", code=2)
+
+
+def test_a_dry_run_is_one_processs(tmp_path):
+    shop = Shop(tmp_path / "shop", VENDOR)
+    shop.pipeline()
+    shop.write("customers.csv", rows(10))
+    done = command(shop, "--workers", "2", "--dry-run", code=1)
+    assert "a dry run is one process's" in done.stderr
+    assert all(json.loads(line)["method"] == "POST" for line in done.stdout.splitlines()) and done.stdout
+    assert not (shop.folder / ".engine" / "state.db").exists()
