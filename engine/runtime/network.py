@@ -14,7 +14,6 @@ from engine.runtime.clock import Clock
 from engine.runtime.transport import Completion, Threads, Transport
 
 SETTING = "ENGINE_TRANSPORT"
-MOST_THREADS = 128
 MOST_CONNECTIONS = 512
 
 
@@ -29,7 +28,7 @@ def over_the_network(size: int, clock: Clock, environ: Mapping[str, str] = os.en
                 f"{SETTING}=curl needs pycurl ({error}): pip install 'engine[fast]', or unset {SETTING}"
             ) from error
     if wanted == "requests":
-        return threads(size, clock)
+        return Threads(size, clock)
     if wanted:
         raise InvalidPipeline(f"{SETTING} is {wanted!r}; it can be 'curl' or 'requests', or unset")
     return Late(lambda: best(size, clock), clock)
@@ -40,11 +39,7 @@ def best(size: int, clock: Clock) -> Transport:
     try:
         return curl(size, clock)
     except ImportError:
-        return threads(size, clock)
-
-
-def threads(size: int, clock: Clock) -> Transport:
-    return Threads(min(size, MOST_THREADS), clock)
+        return Threads(size, clock)
 
 
 def curl(size: int, clock: Clock) -> Transport:

@@ -23,6 +23,7 @@ from engine.runtime.wire import defect
 
 Answer = Response | EngineError  # an error is `NoAnswer` (send again) or `Halt` (nothing will work)
 Completion = tuple[int, Answer]
+MOST_THREADS = 128
 
 
 class Transport(Protocol):
@@ -126,8 +127,8 @@ class Threads:
     """
 
     def __init__(self, size: int, clock: Clock, exchange: Callable[[WireRequest, float], Response] | None = None):
-        self._size, self._clock = size, clock
-        self._exchange = exchange
+        self._size, self._clock = min(size, MOST_THREADS), clock
+        self._exchange, self._given = exchange, exchange is not None
         self._work: SimpleQueue[tuple[WireRequest, int, float] | None] = SimpleQueue()
         self._done: SimpleQueue[Completion | None] = SimpleQueue()
         self._deadlines: dict[int, float] = {}
@@ -198,4 +199,5 @@ class Threads:
     def close(self) -> None:
         for _ in range(self._threads):
             self._work.put(None)
-        getattr(self._exchange, "close", lambda: None)()
+        if not self._given:  # the giver's is the giver's to close: it may keep connections for the next transport
+            getattr(self._exchange, "close", lambda: None)()

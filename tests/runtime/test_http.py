@@ -8,6 +8,7 @@ import pytest
 from engine.errors import Halt, NoAnswer, Unreadable
 from engine.model import Response, WireRequest
 from engine.runtime.clock import SystemClock
+from engine.runtime.http import exchange
 from engine.runtime.transport import Threads
 from tests.runtime.ports import answers, ask, drips, port, request, says
 
@@ -21,6 +22,17 @@ def test_a_head_that_drips_does_not_hold_up_the_loop():
         assert time.monotonic() - began < 5
         assert ask(transport, request(at.url)).json() == {"ok": 1}
     transport.close()
+
+
+def test_an_exchange_that_was_given_keeps_its_connections():
+    given = exchange()
+    with port(says(b"{}")) as at:
+        for _ in range(3):
+            transport = Threads(1, SystemClock(), given)
+            assert ask(transport, request(at.url)).status == 200
+            transport.close()
+        assert at.connections == 1
+    given.close()
 
 
 def test_a_defect_in_an_exchange_halts_by_type_only():
