@@ -37,6 +37,7 @@ reliability: $(VENV)/.dev
 # Whole runs in a world of memory: 100,000 schedules of rows, faults and deaths, drawn from a seed.
 simulate: $(VENV)/.dev
 	$(BIN)/python -m tests.simulation --schedules 100000 --table
+	SIMULATION_EXAMPLES=500 $(BIN)/python -m pytest tests/simulation
 
 # Beside peers, as far as they are there (make bench-setup): minutes. All sizes, and the page that shows them: an hour.
 bench: $(VENV)/.dev

@@ -157,6 +157,8 @@ def reclaim(part: Path, final: Path, length: int, check: int) -> None:
             handle = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with final.open("rb") as source, os.fdopen(handle, "wb") as target:
                 shutil.copyfileobj(source, target)
+                target.flush()
+                os.fsync(handle)  # under its name it is whole, also after a power cut
             os.replace(copy, part)  # noqa: PTH105
 
 

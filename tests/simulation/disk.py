@@ -67,20 +67,23 @@ class Disk:
 
     def _cut_power(self) -> int:
         chance = self.chance
-        if self._before:
+        extreme = chance.random()  # often files are all there and the database is old, or the other way round
+        if self._before and extreme > 0.4:
             kept = chance.randint(0, len(self._before))
             if kept < len(self._before):
                 self.files = self._before[kept]
         self._before = []
         for file in self.files.values():
             data, synced = bytes(file.data), file.synced
-            if data.startswith(synced):
+            if extreme < 0.3:
+                pass
+            elif data.startswith(synced):
                 kept = len(synced) + (chance.randint(0, len(data) - len(synced)) if chance.random() < 0.7 else 0)
                 file.data = bytearray(data[:kept])
             elif chance.random() < 0.5:
                 file.data = bytearray(synced)
             file.synced = bytes(file.data)
-        survived, content = chance.choice(self._snapshots)
+        survived, content = self._snapshots[-1] if extreme > 0.8 else chance.choice(self._snapshots)
         self.db.close()
         self.db = sqlite3.connect(":memory:", isolation_level=None)
         self.db.deserialize(content)
@@ -338,6 +341,8 @@ class Writing:
             view = view[self._os.write(self._handle, view) :]
         return len(data)
 
+    def flush(self) -> None: ...
+
     def __enter__(self) -> Writing:
         return self
 
@@ -420,4 +425,5 @@ class Connection:
 
 def connect(path: Any) -> Connection:
     """Stands for the engine's own `connect`."""
+    virtual_os.disk.files.setdefault(str(path), File())  # it is there; what it holds is elsewhere
     return Connection(virtual_os.disk)

@@ -23,7 +23,9 @@ from engine.runtime.talks import BatchTalk
 from engine.runtime.work import Work
 from engine.sinks.part import Part
 from engine.vendors.iterable_answers import Reading
-from tests.simulation.schedule import Schedule
+from tests.simulation.points import Death
+from tests.simulation.schedule import Life, Schedule
+from tests.simulation.shop import Row
 from tests.simulation.simulate import simulate, virtual_world
 from tests.simulation.witness import Finding
 
@@ -344,9 +346,20 @@ def part_files_are_not_synced() -> Iterator[None]:
         yield
 
 
+CUT_AS_FILES_GO = Life(Death("after unlink", 1, power=True))
+RARE = {
+    "the state is not synced before files are removed": [
+        Schedule(chance=number, shape="upload", rows=(Row(1),), lives=(CUT_AS_FILES_GO,)) for number in range(100)
+    ]
+}
+
+
 def hunt(name: str, seeds: Iterable[int]) -> tuple[int, Finding] | None:
-    """The first seed by which a defect is found, and what was found."""
+    """The first seed by which a defect is found, and what was found; rare ones are looked for where they can be."""
     with virtual_world(), DEFECTS[name]():
+        for schedule in RARE.get(name, ()):
+            if findings := simulate(schedule).findings:
+                return schedule.chance, findings[0]
         for seed in seeds:
             if findings := simulate(Schedule.drawn(seed)).findings:
                 return seed, findings[0]

@@ -143,7 +143,7 @@ def _draw_life(chance: Random) -> Life:
     what = chance.random()
     death = refusal = interrupt = None
     if what < 0.62:
-        death = Death(chance.choice(MOMENTS), _nth(chance), chance.random() < 0.25)
+        death = Death(chance.choice(MOMENTS), _nth(chance), chance.random() < 0.35)
     elif what < 0.82:
         refusal = Refusal(chance.choice(tuple(REFUSALS)), _nth(chance, 4), chance.random() < 0.4)
     elif what < 0.95:

@@ -10,7 +10,9 @@ import pytest
 from tests.simulation import summary
 from tests.simulation.campaign import FAULTS, campaign, replay, shortened, told
 from tests.simulation.mutations import DEFECTS, hunt
+from tests.simulation.points import Death
 from tests.simulation.schedule import Life, Schedule
+from tests.simulation.shop import Row
 from tests.simulation.simulate import simulate, virtual_world
 
 LATELY = {  # the first schedule that finds each defect, from `python -m tests.simulation --defects`
@@ -22,16 +24,15 @@ LATELY = {  # the first schedule that finds each defect, from `python -m tests.s
     "forget flags on resume": 3,
     "forget elements on resume": 16,
     "count rows again on resume": 1,
-    "commit the head without the tracks": 0,
+    "commit the head without the tracks": 1,
     "commit every other time": 1,
     "send on before what was answered is committed": 77,
-    "the state is not synced before files are removed": 2371,
     "settled when sent": 1,
     "drop a failed identifier": 13,
     "ignore the count of failures": 643,
     "resend on success": 1,
     "what would double is sent again": 1,
-    "a new id at every try": 51,
+    "a new id at every try": 45,
     "a rejection is taken for a delivery": 6,
     "what is sent again goes to the end": 170,
     "one payload of two halves is lost": 80,
@@ -39,22 +40,22 @@ LATELY = {  # the first schedule that finds each defect, from `python -m tests.s
     "keys change lanes": 3,
     "actions overtake each other": 71,
     "retry after is ignored": 55,
-    "spooled files are not synced": 312,
-    "spooled files are not cut on resume": 386,
+    "spooled files are not synced": 195,
+    "spooled files are not cut on resume": 392,
     "part files are not cut on resume": 25,
-    "part files are not synced": 56,
+    "part files are not synced": 122,
 }
 FAR = 5_000  # schedules within which each defect must be found, should the way of drawing them have changed
 
 
 def test_no_schedule_breaks_a_promise():
-    done = campaign(1_000, seed=1)
+    done = campaign(700, seed=1)
     assert not done.failures, "\n".join(told(done))
-    assert done.lives > 1_500 and done.requests > 4_000
-    assert set(done.silent) <= RARE
+    assert done.lives > 1_100 and done.requests > 3_000
+    assert set(done.silent) <= SELDOM
 
 
-RARE = {"crash before truncate", "crash after truncate", "crash after unlink", "crash before unlink",
+SELDOM = {"crash before truncate", "crash after truncate", "crash after unlink", "crash before unlink",
         "crash after rename", "crash before rename", "rename: I/O error"}  # fmt: skip
 
 
@@ -66,6 +67,18 @@ def test_a_deliberate_defect_is_found(name):
 def test_the_schedules_that_find_defects_find_nothing_in_the_engine_as_it_is():
     done = campaign(0, 0, seeds=sorted(set(LATELY.values())))
     assert not done.failures, "\n".join(told(done))
+
+
+def test_a_file_that_is_copied_back_is_on_disk_before_it_has_its_name():
+    """Killed after the file had its final name, then cut off from power while it is taken up again."""
+    killed, cut = Life(Death("after rename", 1)), Life(Death("before fsync", 1, power=True))
+    cut_later = Life(Death("after truncate", 1, power=True)), Life(Death("before commit", 1, power=True))
+    with virtual_world():
+        for number in range(40):
+            for second in (cut, *cut_later):
+                rows = (Row(1), Row(2))
+                result = simulate(Schedule(chance=number, shape="file", rows=rows, block=1, lives=(killed, second)))
+                assert not result.findings, result.findings
 
 
 @pytest.mark.parametrize("seed", [5, 17, 101])
