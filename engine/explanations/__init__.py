@@ -23,7 +23,7 @@ FRAME = {
     "sinks": 'sinks: {crm: {type: iterable, api_key: "${ITERABLE_API_KEY}"}, out: {type: stdout}}',
     "mappings": 'mappings: {all: {from: customers, to: out, fields: "{{ record }}"}}',
 }
-"""What stands around the examples: each shows only what matters. The columns are id, email, name, age, country, since."""
+"""What stands around the examples, which show only what matters. Columns: id, email, name, age, country, since."""
 
 
 @dataclass(frozen=True, slots=True)

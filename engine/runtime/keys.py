@@ -1,4 +1,4 @@
-"""A source's `key`: a column that its rows have."""
+"""What columns a source has, as far as that is known beforehand; its `key` is one of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from engine.config.messages import did_you_mean
 from engine.config.pipeline import SourceSpec
+from engine.errors import EngineError
 from engine.model import Problem
+from engine.plugin import Source
 
 
 def key_problems(spec: SourceSpec, shapes: Iterable[tuple[str, ...] | None]) -> list[Problem]:
@@ -17,3 +19,15 @@ def key_problems(spec: SourceSpec, shapes: Iterable[tuple[str, ...] | None]) -> 
             hint = did_you_mean(spec.key, columns)
             return [Problem("unknown-column", message, ("sources", spec.name, "key"), hint=hint)]
     return []
+
+
+def shapes_of(source: Source) -> list[tuple[str, ...] | None]:
+    """The sets of columns that can be known beforehand: by headers, else by the source's `declared` ones, if any."""
+    try:
+        look = getattr(source, "shapes", None)  # what costs little, whatever the file says
+        found = look() if look else {source.columns(name) for name in source.partitions()}
+    except (EngineError, OSError):
+        found = set()
+    if not found - {None}:
+        return [getattr(source, "declared", None)]
+    return sorted(found, key=lambda c: c or ())

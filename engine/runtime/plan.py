@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.pipeline import LookupSpec, MappingSpec, Pipeline, RateLimit, SinkSpec, SourceSpec
-from engine.errors import EngineError, InvalidPipeline
+from engine.errors import InvalidPipeline
 from engine.mapping.compiler import Context, Mapper, Valuer, compile_mapping, compile_value
 from engine.model import Problem, Rows
 from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
 from engine.runtime.addresses import address_problems
 from engine.runtime.counts import SinkCounts
-from engine.runtime.keys import key_problems
+from engine.runtime.keys import key_problems, shapes_of
 from engine.runtime.lanes import Lanes
 from engine.runtime.lookups import LookupPlan
 from engine.runtime.payloads import Check
@@ -151,7 +151,7 @@ def build(
         n: q for n, s in pipeline.sources.items()
         if ("sources", n) not in broken and (q := _source(s, pipeline, registry, problems))
     }  # fmt: skip
-    problems += [each for plan in sources.values() for each in key_problems(plan.spec, _shapes(plan))]
+    problems += [each for plan in sources.values() for each in key_problems(plan.spec, shapes_of(plan.source))]
     buckets: dict[tuple[str, str], Bucket] = {}
     sinks = {n: p for n, s in pipeline.sinks.items() if (p := _sink(s, pipeline, registry, buckets, problems))}
     lookups = {
@@ -199,7 +199,7 @@ def _check_expressions(
 ) -> list[Problem]:
     """Problems of the expressions of a mapping that has no sink, or no source, to be planned with."""
     seen: dict[tuple[Any, ...], Problem] = {}
-    for columns in [None] if source is None else _shapes(source):
+    for columns in [None] if source is None else shapes_of(source.source):
         mapper, problems = compile_mapping(spec, context=context, columns=columns)
         for name in set() if mapper is None else mapper.needs_lookups & set(lookups):
             problems += lookups[name].compile(columns)[1]
@@ -217,7 +217,7 @@ def _check_unasked(lookups: Mapping[str, LookupPlan], problems: list[Problem]) -
 def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, LookupPlan]) -> list[Problem]:
     """Problems of the mapping's expressions, for every shape of rows that its source is known to have."""
     seen: dict[tuple[Any, ...], Problem] = {}
-    for columns in _shapes(source):
+    for columns in shapes_of(source.source):
         mapper, problems = compile_mapping(plan.spec, context=plan.context, columns=columns)
         if mapper is not None:
             plan._mappers[columns] = mapper
@@ -249,18 +249,6 @@ def _check_parameters(plan: MappingPlan, columns: tuple[str, ...] | None) -> lis
     ]
     tree = dict(plan.spec.parameters)
     return found or compile_value(tree, path, context=plan.context, columns=columns)[1]
-
-
-def _shapes(source: SourcePlan) -> list[tuple[str, ...] | None]:
-    """The sets of columns that can be known beforehand: by headers, else by the source's `declared` ones, if any."""
-    try:
-        look = getattr(source.source, "shapes", None)  # what costs little, whatever the file says
-        found = look() if look else {source.source.columns(name) for name in source.source.partitions()}
-    except (EngineError, OSError):
-        found = set()
-    if not found - {None}:
-        return [getattr(source.source, "declared", None)]
-    return sorted(found, key=lambda c: c or ())
 
 
 # --- plugins -----------------------------------------------------------------------------------------
