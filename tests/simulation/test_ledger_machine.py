@@ -127,15 +127,21 @@ class LedgerMachine(RuleBasedStateMachine):
             assert saved.done == (saved.ended and saved.head.row == saved.high.row)
 
     def teardown(self):
-        if hasattr(self, "elements"):
-            while self.read < len(self.elements):
-                self.read_some(5)
-            for name, (ticket, index) in sorted(self.open.items()):
-                ticket.settle(index, name[2])
-            self.track.ended = True
-            (saved,) = self.ledger.take_changes() or [self.track.save()]
-            assert saved.done and saved.head == place(len(self.elements))
-        self.world.__exit__(None, None, None)
+        try:
+            if hasattr(self, "elements"):
+                self._end()
+        finally:
+            self.world.__exit__(None, None, None)
+
+    def _end(self):
+        """What is read and settled to the end is done."""
+        while self.read < len(self.elements):
+            self.read_some(5)
+        for name, (ticket, index) in sorted(self.open.items()):
+            ticket.settle(index, name[2])
+        self.track.ended = True
+        (saved,) = self.ledger.take_changes() or [self.track.save()]
+        assert saved.done and saved.head == place(len(self.elements))
 
 
 TestLedger = LedgerMachine.TestCase
