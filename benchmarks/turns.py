@@ -114,5 +114,6 @@ def _once(
     cost = run(command, place, environ, one.ends)
     if kept is not None and not address:
         output.replace(kept)
-    output.unlink(missing_ok=True)
+    for left in place.glob("out.jsonl*"):
+        left.unlink()
     return cost
