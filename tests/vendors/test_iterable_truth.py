@@ -162,7 +162,11 @@ def strangers_named(said: Any) -> Any:
 
 
 def other_case(said: Any) -> Any:
-    lists = {name: [one.swapcase() for one in named] for name, named in said["failedUpdates"].items()}
+    """Of addresses, which case does not tell apart. A userId of another case is another person: no reader could tell."""
+    lists = {
+        name: [one.swapcase() if name.endswith("Emails") else one for one in named]
+        for name, named in said["failedUpdates"].items()
+    }
     return {**said, "failedUpdates": lists, "invalidEmails": None, "invalidUserIds": None}
 
 
