@@ -103,6 +103,9 @@ class SourcePlan:
         if self.spec.key is not None and rows.columns is not None and self.spec.key in rows.columns:
             column, cells = rows.columns.index(self.spec.key), rows.records
             return [cells[record][column] for record in records]
+        if self.spec.key is not None and rows.columns is None:
+            name, objects = self.spec.key, rows.records
+            return [objects[record].get(name) for record in records]
         return [self.key(rows, record) for record in records]
 
     def identity(self, rows: Rows, record: int) -> str:

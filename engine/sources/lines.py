@@ -78,10 +78,11 @@ class LineReader(ABC):
         """Moves the beginning past bytes that are no rows: marks, skipped lines, the header."""
         self.begin = self._after(self.begin, data, 0)
 
-    def _after(self, at: Position, data: bytes, rows: int) -> Position:
-        lines = data.count(self._newline)  # text in wide encodings may hold the bytes across two characters
-        if len(self._newline) > 1 and lines:
-            lines = data.decode(self.encoding.name, "replace").count(self.newline)
+    def _after(self, at: Position, data: bytes, rows: int, lines: int | None = None) -> Position:
+        if lines is None:
+            lines = data.count(self._newline)  # text in wide encodings may hold the bytes across two characters
+            if len(self._newline) > 1 and lines:
+                lines = data.decode(self.encoding.name, "replace").count(self.newline)
         return Position(at.row + rows, at.line + lines, at.offset + len(data), zlib.crc32(data, at.check))
 
     def resume(self, start: Position, seek: Callable[[int], Read] | None) -> None:
@@ -105,11 +106,12 @@ class LineReader(ABC):
             elif block:
                 if self.marked is None and MARK in block and self.encoding.name.startswith("utf-8"):
                     self.marked = at.line + block.count(self._newline, 0, block.index(MARK))
-                parsed = self.parse(self._few(block), at)
+                block, lines = self._few(block)
+                parsed = self.parse(block, at)
                 if not parsed.consumed:
                     self.unfinished = at.line, "within a quoted cell"
                     return
-                rows = self._rows(parsed, since, at)
+                rows = self._rows(parsed, since, at, lines if parsed.consumed is block else None)
                 size = next_size(size, len(parsed.consumed), len(parsed.rows))
             else:
                 if is_cut(self._rest):
@@ -120,20 +122,21 @@ class LineReader(ABC):
                 yield rows
                 since = at
 
-    def _few(self, block: bytes) -> bytes:
-        """The block, or its first lines when it has far too many: the others are given back."""
-        if block.count(self._newline) <= MOST_ROWS:
-            return block
+    def _few(self, block: bytes) -> tuple[bytes, int | None]:
+        """The block, or its first lines when it has far too many: the others are given back. And its line ends."""
+        lines = block.count(self._newline)
+        if lines <= MOST_ROWS:
+            return block, lines if len(self._newline) == 1 else None
         if len(self._newline) == 1:
             length = len(block) - len(block.split(self._newline, ROWS)[-1])
         else:
             length = sum(map(len, chopped(block, self._newline)[:ROWS]))
         self.blocks.give_back(block[length:])
-        return block[:length]
+        return block[:length], None
 
-    def _rows(self, parsed: Parsed, since: Position, at: Position) -> Rows:
+    def _rows(self, parsed: Parsed, since: Position, at: Position, lines: int | None) -> Rows:
         found = parsed.rows
-        end = self._after(at, parsed.consumed, len(found))
+        end = self._after(at, parsed.consumed, len(found), lines)
         if not parsed.bad:
             return Rows(self.name, since, end, self.columns, found, parsed.locate)
         numbers = [row for row, record in enumerate(found) if record.__class__ is not Bad]
