@@ -221,6 +221,45 @@ mappings:
     assert several.outcome.report["mappings"]["profiles"]["delivered"] == 400
 
 
+def test_strict_order_and_lookups_hold_across_actions(tmp_path):
+    text = """
+version: 1
+name: shop
+connections: {ab: {type: flagship, env_id: blaabcdefghijklmnopq, api_key: "${ITERABLE_API_KEY}", mode: bucketing}}
+sources: {orders: {type: file, path: orders.csv}}
+lookups: {flags: {type: flagship.decide, connection: ab, with: {visitor_id: "{{ record.who }}", context: {}}}}
+sinks: {fs: {type: flagship, connection: ab, batch: {max_records: 7}}}
+mappings:
+  bought:
+    from: orders
+    to: fs.transaction
+    fields: {visitor_id: "{{ record.who }}", transaction_id: "{{ record.id }}", affiliation: shop, revenue: 1.5}
+  items:
+    from: orders
+    to: fs.item
+    fields:
+      visitor_id: "{{ record.who }}"
+      transaction_id: "{{ record.id }}"
+      product_name: "Thing {{ flags.values | length }}"
+      product_sku: sku
+"""
+    orders = "who,id\n" + "".join(f"v{n % 37},T{n}\n" for n in range(900))
+    seen = []
+    for shop in both(tmp_path, text, {"orders.csv": orders}):
+        hits = defaultdict(list)
+        for request in shop.world.received:
+            body = msgspec.json.decode(request.body) if request.body else {}
+            for hit in body.get("h", [body]):
+                hits[hit.get("vid")].append((hit.get("t"), hit.get("tid")))
+        hits.pop(None, None)
+        assert sum(map(len, hits.values())) == 1_800
+        for sent in hits.values():
+            placed = {hit: at for at, hit in enumerate(sent)}
+            assert all(placed[one] > placed["TRANSACTION", one[1]] for one in sent if one[0] == "ITEM")
+        seen.append({who: [hit for hit in sent if hit[0] == "ITEM"] for who, sent in hits.items()})
+    assert seen[0] == seen[1]
+
+
 # --- the end -----------------------------------------------------------------------------------------------------
 
 
