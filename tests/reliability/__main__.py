@@ -35,7 +35,7 @@ def table(rows: list[Row], size: Size, command: str) -> str:
     rows = sorted(rows, key=lambda row: order.get(row.number, len(order)))
     when = datetime.now(UTC).date().isoformat()
     system = f"Python {sys.version.split()[0]} on {sys.platform}"
-    said = f"Measured on {when} with `{command}`, seed {size.seed}, {system}: {sum(r.trials for r in rows):,} trials."
+    said = f"Measured on {when} with `{command}`, seed {size.seed}, {system}."
     return "\n".join([BEGIN, "", said, "", *HEAD, *map(line, rows), "", END])
 
 

@@ -15,7 +15,7 @@ def schedules(folder: Path, size: Size) -> Iterator[Row]:
     began = Row("", "")
     with timed(began):
         found = summary(count, size.seed)
-    for one in found:
+    for one in {one.fault: one for one in found}.values():
         if one.trials:
             name = "no fault" if one.fault == "none" else one.fault
             row = Row("sim", f"simulated; {name}", one.trials, one.lost, one.repeated, one.unexcused, one.misfiled)
