@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -76,10 +76,10 @@ def _signal(
         time.sleep(0.002)
     time.sleep(after)
     began = time.monotonic()
-    os.kill(pid, number)
+    _send(pid, number)
     if twice:
         time.sleep(0.3)
-        os.kill(pid, number)
+        _send(pid, number)
     ended = hatchery.wait()
     took = time.monotonic() - began
     stages.ends.append(len(stages.world.log))
@@ -93,6 +93,11 @@ def _signal(
         stages.live(Step(RUN))
     _judge(row, stages, data, in_flight="nobody" in row.fault)
     return took
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):  # a run may be over before its signal comes
+        os.kill(pid, number)
 
 
 def _judge(row: Row, stages: Stage, data: Data, *, in_flight: bool) -> None:
