@@ -75,11 +75,12 @@ class Rows:
     start: Position
     end: Position
     columns: tuple[str, ...] | None
-    records: list[Any]
+    records: Sequence[Any]
     locate: Callable[[int], tuple[int, int]]
     malformed: list[Malformed] = field(default_factory=list)
     numbers: list[int] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)  # what the source tells of all of them, for `meta`
+    again: Callable[[], list[Any]] | None = None  # reads the records once more, the same ones
 
     def __len__(self) -> int:
         """How many rows, malformed ones included."""

@@ -24,6 +24,7 @@ from engine.runtime.lookups import Asker, Pending
 from engine.runtime.packing import Packer
 from engine.runtime.plan import MappingPlan, Plan, SourcePlan
 from engine.runtime.readers import ReaderSource
+from engine.runtime.reread import let_go
 from engine.runtime.sinks import VendorSink, WriterSink
 from engine.runtime.talks import Group, Parameters
 
@@ -194,6 +195,7 @@ class Feed:
         """At once, or what is at most wanted at once: the rest when there is room for what it makes."""
         if all(plan.spec.each is None for plan in self._plan.of_source(source.spec.name)):
             self._map_some(source, rows, tickets, values, None)
+            let_go(rows)
         else:
             self._mapping = self._portions(source, rows, tickets, values)
             self._map_on()
@@ -212,6 +214,7 @@ class Feed:
             at, size = some.stop, max(1, min(2 * size, PORTION * len(some) // max(made, 1)))
             self._at_once[source.spec.name] = size
             yield at < len(rows.records)
+        let_go(rows)
 
     def _map_some(
         self, source: SourcePlan, rows: Rows, tickets: list[Ticket], values: Lookups, some: range | None

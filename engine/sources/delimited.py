@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from engine.plugin import InvalidPipeline, Position
@@ -160,7 +161,14 @@ class Table(LineReader):
     def parse(self, block: bytes, at: Position) -> Parsed:
         quick = self._quick(block, at)
         parsed = quick if quick is not None else self._careful(block, at)
-        return self._typed(parsed, at) if self._types else parsed
+        parsed = self._typed(parsed, at) if self._types else parsed
+        return parsed if quick is None else parsed._replace(again=partial(self._again, block, at))
+
+    def _again(self, block: bytes, at: Position) -> list[Any]:
+        """The rows of a block that was read quickly before."""
+        quick = self._quick(block, at)
+        assert quick is not None
+        return (self._typed(quick, at) if self._types else quick).rows
 
     def _quick(self, block: bytes, at: Position) -> Parsed | None:
         """A block of whole and good records; None where it is not, or may not be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -15,6 +16,11 @@ from engine.sources.text import Encoding
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 _unreadable = (msgspec.DecodeError, UnicodeError, ValueError, RecursionError)
+
+
+def _all(block: bytes) -> list[Any]:
+    lines = block.split(b"\n")
+    return list(map(_decode, lines if lines[-1] else lines[:-1]))
 
 
 class JsonLines(LineReader):
@@ -38,7 +44,7 @@ class JsonLines(LineReader):
             else:
                 if self.unique and not all_kept(block, rows):
                     return self._careful(block, at)
-                return Parsed(block, rows, False, Spots(block, b"\n", at.line, at.offset))
+                return Parsed(block, rows, False, Spots(block, b"\n", at.line, at.offset), partial(_all, block))
         return self._careful(block, at)
 
     def _careful(self, block: bytes, at: Position) -> Parsed:

@@ -35,6 +35,7 @@ class Parsed(NamedTuple):
     rows: list[Any]  # records, and a `Bad` for each row that is none
     bad: bool  # is there any?
     locate: Callable[[int], tuple[int, int]]
+    again: Callable[[], list[Any]] | None = None  # gives equal rows once more, where none is bad
 
 
 class LineReader(ABC):
@@ -138,7 +139,7 @@ class LineReader(ABC):
         found = parsed.rows
         end = self._after(at, parsed.consumed, len(found), lines)
         if not parsed.bad:
-            return Rows(self.name, since, end, self.columns, found, parsed.locate)
+            return Rows(self.name, since, end, self.columns, found, parsed.locate, again=parsed.again)
         numbers = [row for row, record in enumerate(found) if record.__class__ is not Bad]
         malformed = [Malformed(row, *record) for row, record in enumerate(found) if record.__class__ is Bad]
         records = [found[row] for row in numbers]
