@@ -165,9 +165,11 @@ def planned(pipeline: Pipeline, registry: Registry, run: dict[str, Any]) -> Plan
 
 
 def _transport(plan: Plan, options: Options) -> Transport:
+    """For all that may be in flight at once: a payload in each lane, and the questions of each lookup."""
     lanes = sum(len(s.lanes.lanes) for s in plan.sinks.values() if isinstance(s, VendorSink))
+    questions = sum(lookup.concurrency for lookup in plan.lookups.values())
     make = options.transport or over_the_network
-    return make(max(1, lanes), options.clock)
+    return make(max(1, lanes + questions), options.clock)
 
 
 def _spare_the_collector() -> None:

@@ -47,6 +47,11 @@ class LookupPlan:
     _valuers: dict[tuple[str, ...] | None, Valuer] = field(default_factory=dict)
 
     @property
+    def concurrency(self) -> int:
+        """How many questions may be in flight."""
+        return self.spec.concurrency or self.lookup.concurrency
+
+    @property
     def compiled(self) -> bool:
         """Was it compiled for any shape of rows?"""
         return bool(self._valuers)
@@ -98,7 +103,7 @@ class Asker:
         self._cache = Cache(plan.spec.cache_size, plan.spec.cache_ttl)
         self._under_way: dict[bytes, list[Answered]] = {}
         self._waiting: deque[tuple[bytes, Any]] = deque()
-        self._limit = plan.spec.concurrency or plan.lookup.concurrency
+        self._limit = plan.concurrency
         self._flying = 0
         self._going = False
         self._prepared = plan.lookup.prepare is None

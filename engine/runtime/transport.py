@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -124,6 +125,8 @@ class Threads:
 
     A request whose total deadline passes is answered with `NoAnswer` by the loop itself: a slow-dripping answer can
     hold a thread, never the run. The thread that is stuck is given up and replaced.
+    What is more than `size` waits here, and its time begins when a thread is free for it: a request that was answered
+    for is never sent any more.
     """
 
     def __init__(self, size: int, clock: Clock, exchange: Callable[[WireRequest, float], Response] | None = None):
@@ -132,18 +135,30 @@ class Threads:
         self._work: SimpleQueue[tuple[WireRequest, int, float] | None] = SimpleQueue()
         self._done: SimpleQueue[Completion | None] = SimpleQueue()
         self._deadlines: dict[int, float] = {}
+        self._waiting: deque[tuple[WireRequest, int, float]] = deque()
         self._threads = 0
 
     def start(self, request: WireRequest, token: int, timeout: float) -> None:
-        self._deadlines[token] = self._clock.now() + timeout
-        try:
-            if self._threads < min(self._size, len(self._deadlines)):
-                self._spawn()
-        except Exception as error:
-            if not self._threads:  # nobody is there to send it
+        self._waiting.append((request, token, timeout))
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Gives what waits to threads that are free, or new."""
+        while self._waiting and len(self._deadlines) < self._size:
+            try:
+                if self._threads <= len(self._deadlines):
+                    self._spawn()
+            except Exception as error:
+                if self._threads:
+                    self._size = self._threads  # more there cannot be
+                    return
+                _, token, timeout = self._waiting.popleft()  # nobody is there to send it
                 self._done.put((token, error if isinstance(error, EngineError) else defect(error)))
-                return
-        self._work.put((request, token, timeout))
+                self._deadlines[token] = self._clock.now() + timeout
+                continue
+            request, token, timeout = self._waiting.popleft()
+            self._deadlines[token] = self._clock.now() + timeout
+            self._work.put((request, token, timeout))
 
     def _spawn(self) -> None:
         if self._exchange is None:
@@ -173,6 +188,7 @@ class Threads:
             del self._deadlines[token]
             self._threads -= 1  # its thread is stuck in the exchange
             found.append((token, NoAnswer("no whole answer within the time limit", ambiguous=True)))
+        self._hand_out()
         return found
 
     def _take(self, until: float | None) -> Iterator[Completion]:
@@ -197,6 +213,7 @@ class Threads:
         self._done.put(None)
 
     def close(self) -> None:
+        self._waiting.clear()
         for _ in range(self._threads):
             self._work.put(None)
         if not self._given:  # the giver's is the giver's to close: it may keep connections for the next transport

@@ -75,7 +75,11 @@ def run(world: World, more: str = "", **options: Any) -> Any:
         world.requests.append(request)
         return Response(200, {}, b'{"n": 1}', options.get("delay", 0.0))
 
-    settings = Options(clock=world.clock, chance=world.chance, transport=lambda _, clock: Pretend(ask, clock))
+    def make(size: int, clock: Any) -> Pretend:
+        options.get("sizes", []).append(size)
+        return Pretend(ask, clock)
+
+    settings = Options(clock=world.clock, chance=world.chance, transport=make)
     return run_pipeline(loaded.pipeline, REGISTRY, settings)
 
 
@@ -152,3 +156,11 @@ mappings: {{rows: {{from: customers, to: t.put, fields: {{id: "{{{{ record.id }}
     options = Options(clock=world.clock, chance=world.chance, transport=lambda _, clock: Pretend(ask, clock))
     assert run_pipeline(loaded.pipeline, registry, options).exit == 0
     assert len(seen) == requests and {one["at"] for one in seen} == {world.clock.time()}
+
+
+def test_the_transport_has_room_for_all_questions(world: World) -> None:
+    """Else they would queue in it while their time runs out."""
+    world.write("customers.csv", customers(3))
+    sizes: list[int] = []
+    run(world, ", concurrency: 7", sizes=sizes)
+    assert sizes == [7]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from queue import SimpleQueue
 
 import pytest
 
@@ -41,6 +42,39 @@ def test_a_defect_in_an_exchange_halts_by_type_only():
 
     found = ask(Threads(1, SystemClock(), broken), WireRequest("GET", "http://127.0.0.1", {}, b""))
     assert isinstance(found, Halt) and "RuntimeError" in str(found) and "s3cret" not in str(found)
+
+
+def test_the_time_of_a_request_begins_when_a_thread_is_free_for_it():
+    """One that was answered for while it waited would go out later, beside the one that is sent in its place."""
+    clock, begun, free = StillClock(), SimpleQueue(), SimpleQueue()
+
+    def exchange(given, timeout):
+        begun.put(given.url)
+        return free.get(timeout=10)
+
+    transport = Threads(2, clock, exchange)
+    for token in range(3):
+        transport.start(request(f"http://127.0.0.1/{token}"), token, 1.0)
+    assert {begun.get(timeout=10), begun.get(timeout=10)} == {"http://127.0.0.1/0", "http://127.0.0.1/1"}
+    clock.moment = 2.0
+    assert {token for token, _ in transport.wait(clock.moment)} == {0, 1}  # the third was not sent: nothing is known
+    assert begun.get(timeout=10) == "http://127.0.0.1/2"
+    for _ in range(3):
+        free.put(Response(200))
+    found = []
+    while not found:
+        found = transport.wait(clock.moment + 0.4)
+    assert [(token, answer.status) for token, answer in found] == [(2, 200)]
+    transport.close()
+
+
+class StillClock:
+    """Moves when the test says so."""
+
+    moment = 0.0
+
+    def now(self):
+        return self.moment
 
 
 @pytest.mark.parametrize("error", [Halt("no more", code="machine"), RuntimeError("can't start new thread")])
