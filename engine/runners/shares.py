@@ -15,7 +15,7 @@ import msgspec
 
 from engine.errors import InvalidPipeline, Refused
 from engine.model import Position, Rows
-from engine.runtime.claims import cannot_know, probes
+from engine.runtime.claims import cannot_know, probes, recipe
 from engine.runtime.plan import Plan
 from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import VendorSink, WriterSink
@@ -37,10 +37,12 @@ Tell = Callable[[str], None]
 
 
 class Share(msgspec.Struct):
-    """What one process reads: its pieces of the sources that are cut; and the sources that all of them read."""
+    """What one process reads: its pieces of the sources that are cut; and the sources that all of them read, with
+    what makes the order keys of their records."""
 
     pieces: Pieces
     keyed: list[str]
+    recipes: dict[str, str] = {}
 
 
 # --- what cannot be shared ---------------------------------------------------------------------------------------
@@ -120,7 +122,8 @@ def _ordered(sink: VendorSink | WriterSink) -> bool:
 def shares_of(plan: Plan, of: int, tell: Tell, least: int = LEAST) -> list[Share]:
     """What each of `of` processes reads. `tell` hears what will not be shared."""
     by_key = keyed(plan)
-    shares = [Share({}, by_key) for _ in range(of)]
+    recipes = {name: recipe(plan, name) for name in by_key}
+    shares = [Share({}, by_key, recipes) for _ in range(of)]
     for group in _groups(plan, by_key):
         for share, pieces in zip(shares, _divided(plan, group, of, least), strict=True):
             share.pieces.update({name: pieces.get(name, []) for name in group})
@@ -214,6 +217,13 @@ def resumed(plan: Plan, kept: Any, of: int) -> list[Share]:
         shares[-1].pieces[name] += [Piece(file) for file in new]
     if shares[0].keyed != keyed(plan):
         raise Refused("the order of a sink changed since the run was cut off; put it back to resume, or use --fresh")
+    for name, before in shares[0].recipes.items():
+        if recipe(plan, name) != before:
+            raise Refused(
+                f"what makes the order keys of {name} changed since the run was cut off, and by these keys its "
+                "records were shared out: some would be nobody's now, others sent twice; put it back to resume, or "
+                "use --fresh"
+            )
     return shares
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import mmh3
@@ -56,6 +57,14 @@ class Probe:
             return [problem for problem in problems if not problem.warning]
         self._mappers[columns] = mapper
         return []
+
+    def recipe(self) -> str:
+        """All that decides which key a record has: the same text, the same keys."""
+        spec, action = self._plan.spec, f"{self._plan.spec.sink}.{self._plan.action.name}"
+        if spec.key is None and self._plan.action.key is None:
+            return repr((spec.name, action))
+        made = self._spec()
+        return repr((spec.name, action, made.key, made.fields, list(made.let.items())))
 
     def keys(self, rows: Rows) -> list[Any]:
         """One for each record; None where there is none."""
@@ -212,3 +221,12 @@ class Claims:
 def probes(plan: Plan, source: str) -> list[Probe]:
     """One for each mapping of the source, in the order of their tickets."""
     return [Probe(mapping, plan.sources[source].key) for mapping in plan.of_source(source)]
+
+
+def recipe(plan: Plan, source: str) -> str:
+    """A digest of all that decides whose a record of the source is, beside the record's place."""
+    spec = plan.sources[source].spec
+    keys = [probe.recipe() for probe in probes(plan, source)]
+    settings = sorted((name, value) for name, value in spec.settings.items() if name not in ("path", "base"))
+    text = repr((spec.key, settings, sorted(plan.pipeline.vars.items()), keys))
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

@@ -329,6 +329,26 @@ def test_a_file_that_changed_before_its_cut_is_refused(tmp_path):
     assert shop.run(2).exit == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('email: "{{ record.email }}", dataFields', 'email: "{{ record.id }}@shop.test", dataFields'),
+        ("to: crm.track_event", 'to: crm.track_event\n    key: "{{ record.id }}"'),
+        ("path: customers.csv", "path: customers.csv, trim: true"),
+    ],
+)
+def test_records_are_not_shared_out_by_other_keys_than_before(tmp_path, change):
+    """By another key a record may be that of a worker which has passed it as another's: it would be nobody's."""
+    shop = Shop(tmp_path / "shop", VENDOR, faults=[{"nth": [2], "status": 401}])
+    shop.write("customers.csv", rows(500))
+    assert shop.run(2).exit == 3
+    with pytest.raises(Refused, match=r"order keys of customers changed.*--fresh"):
+        shop.run(2, text=VENDOR.replace(*change))
+    end = shop.run(2, text=VENDOR.replace("eventName: Visit", "eventName: Visited"))  # no key is made of it
+    assert end.exit == 1 and end.report["resumed"]
+    assert end.report["mappings"]["visits"]["records"] == end.report["mappings"]["profiles"]["records"]
+
+
 # --- refusals ----------------------------------------------------------------------------------------------------
 
 
