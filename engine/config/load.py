@@ -87,7 +87,13 @@ def parse(
     problems = [*dated, *problems]
     document = Document(name, text, root, lambda place: shapes.is_template(root, place))
     known = {problem.path for problem in problems if problem.code == "bad-secret"}
-    problems += [problem for problem in judge(root, shapes) if problem.path not in known]
+    unconnected = {
+        problem.path[:2] for problem in problems if problem.code in ("unknown-connection", "wrong-connection")
+    }
+    problems += [
+        problem for problem in judge(root, shapes)
+        if problem.path not in known and not (problem.code == "missing-setting" and problem.path in unconnected)
+    ]  # fmt: skip
     builder = Builder(root, Path(path or name).absolute(), shapes)
     pipeline = None
     if not reading.flaws and all(problem.warning for problem in problems):

@@ -50,6 +50,18 @@ def _end(text: str, position: int, kind: str) -> int:
     return 0
 
 
+def open_bracket(text: str, position: int) -> int | None:
+    """Where the last round or square bracket opens that is not closed, if there is one."""
+    opened: list[int] = []
+    while match := _INSIDE.search(text, position):
+        position = match.end()
+        if match.group() in ("(", "["):
+            opened.append(match.start())
+        elif match.group() in (")", "]") and opened:
+            opened.pop()
+    return opened[-1] if opened else None
+
+
 def is_expression(text: str) -> bool:
     """Is the text exactly one `{{ … }}`, so that its value keeps its type? A final line break does not count."""
     if not text.startswith("{{"):

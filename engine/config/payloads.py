@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.config.explain import explain
-from engine.config.markup import is_expression, spans
+from engine.config.markup import is_expression, open_bracket, spans
 from engine.config.messages import did_you_mean, did_you_mean_key, listed
 from engine.config.nodes import Node, Path
 from engine.config.references import Schema, step_into
@@ -48,8 +48,17 @@ def check_markup(node: Node, path: Path) -> Iterator[Problem]:
                 hint=hint,
             )
         elif not span.closed:
-            hint = "close it with `}}`"
-            yield Problem("unclosed-expression", "this expression does not end", path, span.start, 2, hint=hint)
+            yield _unclosed(node.text, span.start, path)
+
+
+def _unclosed(text: str, start: int, path: Path) -> Problem:
+    """An expression that does not end; where `}}` is there, a bracket is open before it."""
+    bracket = open_bracket(text, start + 2) if "}}" in text[start:] else None
+    if bracket is None:
+        hint = "close it with `}}`"
+        return Problem("unclosed-expression", "this expression does not end", path, start, 2, hint=hint)
+    message = f"this `{text[bracket]}` is not closed within its expression"
+    return Problem("unclosed-expression", message, path, bracket, 1, hint="close it before `}}`")
 
 
 class _Fields:

@@ -218,7 +218,7 @@ class _Builder:
             value, below = self._node(value_event, depth + 1)
             height = max(height, below, key_height)
             if bare:
-                start = opened.start_mark.index
+                start, node.unset = opened.start_mark.index, True  # its value is not known
                 self._flaw("unquoted-expression", "an expression must be quoted: YAML reads `{` as a map",
                            start, start + 2, QUOTE)  # fmt: skip
             elif key.kind == "scalar" and key.text == "<<" and not key.style:

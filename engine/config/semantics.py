@@ -20,6 +20,7 @@ RESERVED = frozenset(f"{_SEEN} {_WORDS}".split())
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
 _VARIABLE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _TEMPLATES = ("let", "when", "each", "key", "fields", "model_id")
+_COUNTS = ("records", "filtered", "failed", "payloads", "delivered", "dropped", "rejected", "unknown")
 _EXPECTED = ("requests", "counts", "dead_letters", "status")
 
 
@@ -213,10 +214,32 @@ def check_tests(root: Node) -> Iterator[Problem]:
     for index, test in tests.children() if tests and tests.kind == "list" else ():
         path = ("tests", index)
         yield from _known(test, path, "expect", [*_names(root, "mappings"), *_EXPECTED], "mapping")
+        yield from _counts(root, test, path)
         yield from _known(test, path, "lookups", _names(root, "lookups"), "lookup")
         yield from _known(test, path, "given", _names(root, "sources"), "source")
         yield from _unnamed(root, test, path)
         yield from _known(test, path, "vars", _names(root, "vars"), "var")
+
+
+def _counts(root: Node, test: Node, path: Path) -> Iterator[Problem]:
+    """`counts` holds counts over all mappings, or maps of counts by mapping."""
+    counts = test.get("expect", "counts")
+    path = (*path, "expect", "counts")
+    for name, node in counts.children() if counts is not None and counts.kind == "map" else ():
+        if node.kind != "map":
+            yield from _count(str(name), (*path, name))
+        elif name not in (known := _names(root, "mappings")):
+            hint = did_you_mean(str(name), known)
+            yield Problem("unknown-mapping", f'there is no mapping "{name}"', (*path, name), on_key=True, hint=hint)
+        else:
+            for word in node.entries:
+                yield from _count(word, (*path, name, word))
+
+
+def _count(word: str, path: Path) -> Iterator[Problem]:
+    if word not in _COUNTS:
+        hint = did_you_mean(word, _COUNTS)
+        yield Problem("unknown-key", f'counts has no key "{word[:80]}"', path, on_key=True, hint=hint)
 
 
 def _unnamed(root: Node, test: Node, path: Path) -> Iterator[Problem]:

@@ -13,6 +13,8 @@ from typing import Any
 
 from jinja2 import nodes
 
+from engine.errors import RecordError
+from engine.mapping.dates import DATE_ARGUMENTS, check_argument
 from engine.mapping.filters import FILTERS, LITERAL_PATTERNS, MAPPABLE, RESCUING
 from engine.mapping.methods import METHOD_NAMES
 from engine.mapping.patterns import BadPattern, compile_pattern
@@ -33,7 +35,7 @@ BINARY = (nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod,
 INSTEAD = {"tojson": "json", "format": "~ between texts", "attr": "record.field", "string.format": "~ between texts",
            "range": "$each over a list of the record", "now": "run.started_at", "env": "vars", "environ": "vars",
            "dict": "{'key': value}", "str": "| string", "len": "| length", "int": "| int", "float": "| float",
-           "sum": "| sum", "min": "| min", "max": "| max", "round": "| round"}  # fmt: skip
+           "sum": "| sum", "min": "| min", "max": "| max", "round": "| round", "null": "none"}  # fmt: skip
 
 
 @dataclass
@@ -194,6 +196,8 @@ class Checker:
     def _literal_arguments(self, node: nodes.Filter) -> None:
         if node.name in LITERAL_PATTERNS:
             self._pattern(node)
+        elif node.name in DATE_ARGUMENTS:
+            self._dates(node)
         elif node.name == "map" and node.args:
             self._named(node, node.args[0], "filter", MAPPABLE)
         elif node.name in ("select", "reject") and node.args:
@@ -217,6 +221,19 @@ class Checker:
             compile_pattern(pattern.value)
         except BadPattern as error:
             self.problem("bad-pattern", str(error), pattern)
+
+    def _dates(self, node: nodes.Filter) -> None:
+        """A zone or a format that is written out is read now, not with the first record."""
+        given = [
+            *zip(DATE_ARGUMENTS[node.name], node.args, strict=False),
+            *((pair.key, pair.value) for pair in node.kwargs),
+        ]
+        for name, argument in given:
+            if isinstance(argument, nodes.Const) and argument.value is not None and name in ("format", "tz"):
+                try:
+                    check_argument(name, argument.value)
+                except RecordError as error:
+                    self.problem("bad-arguments", error.reason, argument)
 
     def _test(self, node: nodes.Test, optional: bool) -> None:
         about_missing = node.name in ("defined", "undefined")

@@ -79,6 +79,15 @@ def _read(value: Any, format: str | None, tz: str, unit: str) -> datetime:
     return read if read.tzinfo is not None else read.replace(tzinfo=zone)
 
 
+DATE_ARGUMENTS = {"parse_date": ("format", "tz"), "iso": ("tz", "unit"), "epoch": ("tz",), "epoch_ms": ("tz",)}
+"""What follows the value of a filter for dates, in order."""
+
+
+def check_argument(name: str, value: Any) -> None:
+    """Raises where a filter for dates could read nothing at all with this `format` or `tz`."""
+    _zone(value) if name == "tz" else _safe(value)
+
+
 def _safe(format: Any) -> str:
     """A format whose meaning does not hang on the machine's language or zone."""
     if format.__class__ is not str or len(format) > LONGEST:

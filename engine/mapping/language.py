@@ -6,6 +6,7 @@ Every node's `lineno` is the place of its token, in characters from the start of
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,6 +112,17 @@ def read(text: str) -> Template:
     return Template(parts)
 
 
+_OFFSET = re.compile(r"^unexpected char (.+) at \d+$", re.DOTALL)  # counted from where the lexer began: of no use
+_MEANT = {
+    "unexpected '&'": "write `and`", "unexpected '!'": "write `not`", "unexpected '?'": "write `a if b else c`",
+    "unexpected '$'": "names stand alone: `record.id`", "unexpected '='": "compare with `==` or `!=`",
+    "got '='": "compare with `==`",
+    "expected token 'name', got '|'": "a filter follows `|`; between conditions write `or`",
+    "unexpected '\"'": "close the quote", 'unexpected "\'"': "close the quote",
+}  # fmt: skip
+"""What other languages write, by the end of Jinja's message about it."""
+
+
 def _part(node: Any) -> str | nodes.Expr:
     return node.data if isinstance(node, nodes.TemplateData) else node
 
@@ -119,7 +131,9 @@ def _syntax(error: TemplateSyntaxError, at: int) -> Unreadable:
     message = (
         (error.message or "").replace("end of print statement", "}}").replace("end of template", "end of the text")
     )
-    return Unreadable("syntax", f"cannot read the expression: {message}", at)
+    message = _OFFSET.sub(r"unexpected \1", message)
+    hint = next((hint for end, hint in _MEANT.items() if message.endswith(end)), "")
+    return Unreadable("syntax", f"cannot read the expression: {message}", at, hint)
 
 
 def _refuse_markup(sort: str, text: str, at: int) -> None:

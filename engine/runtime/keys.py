@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from engine.config.messages import did_you_mean
 from engine.config.pipeline import SourceSpec
 from engine.errors import EngineError
 from engine.model import Problem
 from engine.plugin import Source
+
+Shapes = list[tuple[str, ...] | None]
+"""The sets of columns that rows are known to have; None where they are not known."""
 
 
 def key_problems(spec: SourceSpec, shapes: Iterable[tuple[str, ...] | None]) -> list[Problem]:
@@ -21,7 +24,12 @@ def key_problems(spec: SourceSpec, shapes: Iterable[tuple[str, ...] | None]) -> 
     return []
 
 
-def shapes_of(source: Source) -> list[tuple[str, ...] | None]:
+def common_shapes(sources: Sequence[Source], declared: int) -> Shapes:
+    """What is known of the columns of any record, where one source is `declared` and could be made; else nothing."""
+    return shapes_of(sources[0]) if len(sources) == declared == 1 else [None]
+
+
+def shapes_of(source: Source) -> Shapes:
     """The sets of columns that can be known beforehand: by headers, else by the source's `declared` ones, if any."""
     try:
         look = getattr(source, "shapes", None)  # what costs little, whatever the file says

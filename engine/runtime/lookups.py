@@ -73,6 +73,15 @@ class LookupPlan:
         return valuer(rows, only, values)
 
 
+def parameter_problems(
+    name: str, parameters: Mapping[str, Any], context: Context, shapes: Sequence[tuple[str, ...] | None]
+) -> list[Problem]:
+    """What is wrong with `with:` of a lookup that cannot be made, for rows of these shapes."""
+    path = ("lookups", name, "with")
+    made = (compile_value(dict(parameters), path, context=context, columns=columns) for columns in shapes)
+    return [problem for _, problems in made for problem in problems]
+
+
 class Cache:
     """Answers by question: the least recently used go first, the old ones too."""
 

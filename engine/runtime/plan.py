@@ -17,14 +17,15 @@ from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
 from engine.runtime.addresses import address_problems
 from engine.runtime.counts import SinkCounts
-from engine.runtime.keys import key_problems, shapes_of
+from engine.runtime.keys import Shapes, common_shapes, key_problems, shapes_of
 from engine.runtime.lanes import Lanes
-from engine.runtime.lookups import LookupPlan
+from engine.runtime.lookups import LookupPlan, parameter_problems
 from engine.runtime.payloads import Check
 from engine.runtime.rate import Bucket
 from engine.runtime.readers import ReaderSource
 from engine.runtime.sinks import SinkAction, VendorSink, WriterSink
 from engine.runtime.spool import Spool
+from engine.runtime.unfit import bad_setting
 
 DEFAULT_CONCURRENCY = 4
 DEFAULT_TIMEOUT = 30.0  # seconds for a whole exchange
@@ -170,9 +171,10 @@ def build(
             problems += _check_mapping(mappings[name], sources[spec.source], lookups)
         else:
             problems += _check_expressions(spec, context, sources.get(spec.source), lookups)
-    problems += _check_unasked(lookups, problems)
+    only = common_shapes([plan.source for plan in sources.values()], len(pipeline.sources))
+    problems += _check_unasked(lookups, problems, only)
     for name, asked in ((n, s.parameters) for n, s in pipeline.lookups.items() if ("lookups", n) in broken):
-        problems += compile_value(asked, ("lookups", name, "with"), context=_asking(pipeline, registry, run))[1]
+        problems += parameter_problems(name, asked, _asking(pipeline, registry, run), only)
     if any(not problem.warning for problem in problems):
         return None, problems
     return Plan(pipeline, sources, sinks, mappings, lookups), problems
@@ -210,11 +212,12 @@ def _check_expressions(
     return list(seen.values())
 
 
-def _check_unasked(lookups: Mapping[str, LookupPlan], problems: list[Problem]) -> list[Problem]:
-    """Problems of lookups that no mapping without mistakes asks for."""
+def _check_unasked(lookups: Mapping[str, LookupPlan], problems: list[Problem], shapes: Shapes) -> list[Problem]:
+    """Problems of lookups that no mapping without mistakes asks for; `shapes` are those of every record."""
     judged = {problem.path[:2] for problem in problems}
     asked = {name for name, plan in lookups.items() if plan.compiled or ("lookups", name) in judged}
-    return [problem for name, plan in lookups.items() if name not in asked for problem in plan.compile(None)[1]]
+    unasked = [plan for name, plan in lookups.items() if name not in asked]
+    return [problem for plan in unasked for columns in shapes for problem in plan.compile(columns)[1]]
 
 
 def _check_mapping(plan: MappingPlan, source: SourcePlan, lookups: Mapping[str, LookupPlan]) -> list[Problem]:
@@ -273,7 +276,7 @@ def _source(spec: SourceSpec, pipeline: Pipeline, registry: Registry, problems: 
             return SourcePlan(spec, _reader(spec, plugin, pipeline, registry))
         return SourcePlan(spec, make(plugin, spec.settings, pipeline.path.parent, mode=spec.mode))
     except InvalidPipeline as error:
-        problems.append(Problem("bad-setting", str(error), ("sources", spec.name)))
+        problems.append(bad_setting(error, "sources", spec))
         return None
 
 
@@ -296,7 +299,7 @@ def _sink(
     try:
         plugin = make(registry.load("sinks", spec.type), spec.settings, pipeline.path.parent)
     except InvalidPipeline as error:
-        problems.append(Problem("bad-setting", str(error), ("sinks", spec.name)))
+        problems.append(bad_setting(error, "sinks", spec))
         return None
     schema = registry.schema("sinks", spec.type)
     if isinstance(plugin, Vendor):
@@ -311,7 +314,7 @@ def _lookup(
     try:
         vendor: Vendor = make(registry.load("lookups", spec.type), spec.settings, pipeline.path.parent)
     except InvalidPipeline as error:
-        problems.append(Problem("bad-setting", str(error), ("lookups", spec.name)))
+        problems.append(bad_setting(error, "lookups", spec))
         return None
     lookup = vendor.lookups()[spec.type.rpartition(".")[2]]
     limit = spec.rate_limit
