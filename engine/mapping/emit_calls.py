@@ -86,7 +86,10 @@ class Emitter(Operations):
         if rest:
             named = [f"{keyword.key!a}: {text}" for keyword, text in zip(node.kwargs, rest, strict=True)]
             placed.append(f"**{{{', '.join(named)}}}")
-        text = f"{function}({', '.join([self.emit(node.node).text, *placed])})"
+        subject = self.emit(node.node).text
+        if decides(node.node, self.omitting):  # a filter with a default for what it cannot read would give that
+            subject = f"_demand({subject})"
+        text = f"{function}({', '.join([subject, *placed])})"
         if third:
             return Code(f"_json_value({text})")
         return Code(f"_settle({text})" if waiting else text)

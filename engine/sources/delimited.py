@@ -228,6 +228,8 @@ class Table(LineReader):
                 parsed = list(csv.reader(some, **self.dialect.csv))
             except csv.Error:
                 return None
+            if len(parsed) != len(at):  # in one that has pairs of quotes, too, a cell may be left open
+                return None
             for index, cells in zip(at, parsed, strict=True):
                 rows[index] = cells
         return rows if set(map(len, rows)) == {self.width} else None

@@ -42,6 +42,17 @@ def test_sums_of_anything(listed):
     assert outcome(mapper, rows) == outcome(slow(mapper), rows)
 
 
+@pytest.mark.parametrize(
+    "filter", ["int(0)", "float(default=0)", "bool(true)", "iso(default='')", "epoch_ms(default=0)"]
+)
+def test_what_is_omitted_is_nothing_that_a_default_stands_for(filter):
+    for record in ({}, {"n": "x"}, {"n": "7"}):
+        agree({"x": f"{{{{ record.n | default(omit) | {filter} }}}}"}, record)
+    fields, let = {"x": f"{{{{ n | {filter} }}}}"}, {"n": "{{ record.n | default(omit) }}"}
+    mapper, rows = mapper_of(fields, let=let), rows_of([{}])
+    assert outcome(mapper, rows)[0] == outcome(slow(mapper), rows)[0] == "failed"
+
+
 @pytest.mark.parametrize("day", DAYS, ids=repr)
 def test_days(day):
     for filter in ("epoch_ms", "epoch_ms('Europe/Paris')", "epoch_ms(default=0)"):

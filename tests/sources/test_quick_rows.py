@@ -44,3 +44,12 @@ def test_a_bad_row_among_plain_ones(tmp_path, row, code):
 def test_a_quote_within_an_unquoted_cell_is_a_character(tmp_path):
     found = source(tmp_path, ("a,b,c\n" + "1,2,3\n" * 50 + '1,5" x 7",3\n').encode())
     assert records(found)[-1] == ["1", '5" x 7"', "3"]
+
+
+def test_a_cell_left_open_in_a_line_with_pairs_of_quotes(tmp_path):
+    """It ends where its quote is closed, which is not in the next line with quotes alone."""
+    plain = "1,2,3\n" * 20
+    text = "a,b,c\n" + plain + 'x"y,"z\n' + plain + 'w",v"u\n' + plain
+    found = source(tmp_path, text.encode())
+    assert records(found) == list(csv.reader(io.StringIO(text, newline=""), strict=True))[1:]
+    assert bad(found) == []
