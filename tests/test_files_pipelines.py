@@ -6,6 +6,7 @@ import http.server
 import json
 import shutil
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -22,7 +23,7 @@ ARRAY = """
 version: 1
 name: over-http
 sources:
-  people: {type: file, path: "http://127.0.0.1:PORT/export/people.json?page=all", key: id, retries: 2}
+  people: {type: file, path: "ADDRESS/export/people.json?page=all", key: id, retries: 2}
 sinks:
   crm: {type: iterable, api_key: "${ITERABLE_API_KEY}"}
   copy: {type: file, path: out/people.csv, formula_guard: true}
@@ -45,14 +46,41 @@ def run():
     clock = FakeClock()
     world = pretend_world(clock, [])
 
-    def run(path):
-        environ = {"ITERABLE_API_KEY": "test-key-0123456789"}
+    def run(path, **environ):
+        environ = {"ITERABLE_API_KEY": "test-key-0123456789", **environ}
         loaded = parse(path.read_text(), str(path), Registry.builtin(), environ=environ, path=path)
         assert loaded.pipeline is not None, [finding.render() for finding in loaded.findings]
         options = Options(clock=clock, chance=Random(1), transport=lambda _, clock: Pretend(world.handle, clock))
         return run_pipeline(loaded.pipeline, Registry.builtin(), options)
 
     return run
+
+
+@contextmanager
+def serving(body, asked):
+    """A server on loopback that breaks off half-way, once; `asked` are the offsets it is asked from. Its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            asked.append(start)
+            self.send_response(206 if start else 200)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.end_headers()
+            self.wfile.write(body[start:] if start else body[: len(body) // 2])
+
+        def log_message(self, *_): ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_dialect_goes_into_a_file_per_country(folder, run):
@@ -84,33 +112,25 @@ def test_a_log_that_grows_is_sent_once(folder, run):
     assert run(file).report["mappings"]["visits"]["delivered"] == 1
 
 
+def test_the_example_of_an_array_reads_a_file_and_an_address_alike(folder, run):
+    body, asked = (folder / "data" / "files-stock.json").read_bytes(), []
+    with serving(body, asked) as address:
+        outcomes = [run(folder / "files-http.yaml"), run(folder / "files-http.yaml", STOCK=f"{address}/stock.json")]
+    counts = [outcome.report["mappings"]["items"] for outcome in outcomes]
+    assert counts[0] == counts[1]
+    assert (counts[0]["records"], counts[0]["filtered"], counts[0]["delivered"]) == (4, 1, 3)
+    assert asked[0] == 0 and max(asked) > 0
+
+
 def test_an_array_over_http_that_breaks_off_arrives_whole(tmp_path, run):
     people = [{"id": f"{n:05d}", "text": RETYPED[n % len(RETYPED)]} for n in range(4000)] + [
         {"id": "x", "text": "=A1"}
     ]
     body, asked = json.dumps(people, indent=1).encode(), []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
-            asked.append(start)
-            self.send_response(206 if start else 200)
-            self.send_header("ETag", '"1"')
-            self.send_header("Content-Length", str(len(body) - start))
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-            self.end_headers()
-            self.wfile.write(body[start:] if start else body[: len(body) // 2])
-
-        def log_message(self, *_): ...
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(body, asked) as address:
         file = tmp_path / "over-http.yaml"
-        file.write_text(ARRAY.replace("PORT", str(server.server_port)))
+        file.write_text(ARRAY.replace("ADDRESS", address))
         outcome = run(file)
-        server.shutdown()
-        thread.join()
     assert outcome.exit == 0
     assert outcome.report["mappings"]["profiles"]["delivered"] == 4001
     assert max(asked) > 0

@@ -62,7 +62,10 @@ def proxies(trap: str) -> dict[str, str]:
 
 def redirect(status: int) -> Taken:
     return Taken(
-        f"transport: a redirect {status}", 3, ("redirect", str(status)), lambda trap: (status, {"Location": trap}, b"")
+        f"transport: a redirect {status}",
+        3,
+        ("redirect", str(status)),
+        lambda trap: (status, {"Location": trap}, b""),
     )
 
 

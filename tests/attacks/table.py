@@ -74,7 +74,13 @@ def rows(
 def whole_file(id: str, data: Callable[[], bytes], exit: int, *says: str, name: str = "people.csv") -> Attack:
     sources = f"sources: {{people: {{type: file, path: {name}}}}}"
     return Attack(
-        f"row: {id}", exit, says, lambda: pipeline(sources=sources), data, name, ("run", "attack.yaml", "--no-progress")
+        f"row: {id}",
+        exit,
+        says,
+        lambda: pipeline(sources=sources),
+        data,
+        name,
+        ("run", "attack.yaml", "--no-progress"),
     )
 
 
