@@ -114,7 +114,7 @@ def _run(
     try:
         with _interrupting(run, options.signals):
             run.run()
-        return _outcome(run, work)
+        return _outcome(run, work, Masker(options.secrets))
     finally:
         work.close()  # what finished files were made of goes when the state has forgotten it, not before
 
@@ -205,14 +205,14 @@ def _interrupting(run: Run, wanted: bool) -> Iterator[None]:
 # --- the end ------------------------------------------------------------------------------------------
 
 
-def _outcome(run: Run, work: Work) -> Outcome:
+def _outcome(run: Run, work: Work, mask: Masker) -> Outcome:
     outcome = ended(run, work, run.halted or work.feed.error)
     if not run.complete:
         work.keep_parts()
     if work.dry:
         return outcome
     try:
-        _enter(run, work, outcome.report)
+        _enter(run, work, mask.value(outcome.report))
     except (Halt, Refused) as error:
         work.keep_parts()
         # What was sent was sent: whoever runs it is told so, though the history is not. The first error is the cause.

@@ -28,6 +28,7 @@ from engine.runtime.counts import Counts, total
 from engine.runtime.deadletters import EXAMPLES
 from engine.runtime.events import Progress
 from engine.runtime.limits import too_many
+from engine.runtime.masks import Masker
 from engine.runtime.plan import DEFAULT_CONCURRENCY, Plan
 from engine.runtime.sinks import WriterSink
 from engine.runtime.state import Head, State, moved_aside
@@ -186,7 +187,7 @@ class Together:
             if complete:
                 writers.finish()
             outcome = self._outcome(error, not complete, examples)
-            self._enter(outcome.report, complete)
+            self._enter(Masker(self._options.secrets).value(outcome.report), complete)
         except (Halt, Refused) as late:
             writers.keep()
             return self._outcome(error or late, not complete, examples)

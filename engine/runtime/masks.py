@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
 from engine.model import MASK, Secret
 
 _SHORTEST = 4  # shorter secrets would mask words of everyday
@@ -32,6 +34,11 @@ class Masker:
             if secret in text:
                 text = text.replace(secret, MASK)
         return text
+
+    def value(self, value: Any) -> Any:
+        """A value that JSON can hold, its secrets masked as `json` does."""
+        text = msgspec.json.encode(value).decode()
+        return msgspec.json.decode(self.json(text)) if self._may_hold_any(text) else value
 
     def json(self, text: str) -> str:
         """JSON without secrets, and JSON still: masked are strings, and numbers that are a secret.

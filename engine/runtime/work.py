@@ -46,6 +46,7 @@ class Work:
         self.counts = self.head.counts
         for name, mapping in plan.mappings.items():  # an edit may have sent it elsewhere
             self.counts.mappings[name].to = _target(mapping.spec.sink, mapping.action.name, mapping.sink)
+        self._mask = mask
         self.letters = DeadLetters(plan.pipeline.dead_letters, mask)
         self.ledger = Ledger()
         self.books = Books(
@@ -97,6 +98,7 @@ class Work:
                 sink.spool.open(self.head.writers.get(name))
 
     def _note(self, text: str) -> None:
+        text = self._mask(text)  # it is kept, and may tell what a vendor said
         if text in self.counts.notes or len(self.counts.notes) < 100:
             self.counts.notes[text] = self.counts.notes.get(text, 0) + 1
 

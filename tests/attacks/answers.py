@@ -14,7 +14,8 @@ from functools import cache
 from tests.attacks.table import SECRET
 
 Answer = tuple[int, dict[str, str], bytes, int] | tuple[int, dict[str, str], bytes]  # the body, so many times
-TAKEN = b'{"successCount": 2, "failCount": 0}'
+TAKEN = b'{"successCount": 1, "failCount": 0}'
+ONE = b"email\nada@x.org\n"
 
 PIPELINE = """
 version: 1
@@ -77,8 +78,8 @@ TAKEN_OVER = [
     Taken("transport: a counterfeit of success", 3, ("crm",), lambda trap: (200, {}, b"<html>ok</html>")),
     Taken("transport: control characters", 3, ("crm",), lambda trap: (404, {}, b"\x1b[2J\x1b[31mgone\r\nINFO all is well")),
     Taken("transport: our key in its answer", 3, ("crm",), lambda trap: (404, {}, f"key {SECRET}".encode())),
-    Taken("transport: proxies of the environment", 0, environ=proxies),
-    Taken("transport: a login in .netrc", 0, netrc=True),
+    Taken("transport: proxies of the environment", 0, environ=proxies, people=ONE),
+    Taken("transport: a login in .netrc", 0, netrc=True, people=ONE),
     Taken("transport: a key with a line break", 2, ("line break",), key=f"{SECRET}\r\nX-Evil: 1", paths=()),
     Taken(
         "transport: values in a path", 1, pipeline=CATALOG, people=b"email\n../../admin\n..\na?b#c\n", paths=None,
