@@ -136,8 +136,12 @@ class Run:
         return self._work.ledger.rows >= self._room or self._work.heavy
 
     def _read(self) -> bool:
-        """One micro-batch, while there is room; False when nothing more is read for now."""
-        return not self._stopping and not self._full and self._feed.step()
+        """One micro-batch, while there is room; False when nothing more is read for now.
+
+        Where no payload is under way all open rows wait in the feed: it alone can make room, by going on with them.
+        """
+        room = not self._full or not any(sink.lanes.payloads for sink in self._sinks)
+        return not self._stopping and room and self._feed.step()
 
     def _send(self, *, drain: bool) -> None:
         if self._stopping:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.runtime import run
 from tests.runtime.runs import World
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +64,23 @@ def test_every_element_is_sent_once_and_counted(tmp_path, more):
     assert outcome.exit == 0
     assert stored(made) == wanted
     assert outcome.report["mappings"]["seen"]["delivered"] == len(wanted)
+
+
+def test_a_micro_batch_of_more_rows_than_there_is_room_for_is_mapped_to_its_end(tmp_path, monkeypatch):
+    """A source of one's own may yield as many as it likes; no other would make room for the rest of its rows."""
+    monkeypatch.setattr(run, "ROWS_OPEN", (2, 100))
+    made = world(tmp_path, ", batch: {max_records: 3}")
+    made.write("customers.jsonl", rows(60, lambda n: (0, 1, 7, 40)[n % 4]))
+    now, left = made.clock.now, iter(range(100_000))
+
+    def counted():
+        assert next(left, None) is not None, "it goes round and round"
+        return now()
+
+    made.clock.now = counted
+    outcome = made.run()
+    assert outcome.exit == 0
+    assert outcome.report["mappings"]["seen"]["delivered"] == 15 * 48
 
 
 def test_portions_do_not_grow_beyond_what_is_wanted_at_once(tmp_path):
