@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.mapping.compiler import Mapper
 from engine.model import Mapped, Position, Rows
-from engine.runtime.deadletters import letter_id
+from engine.runtime.deadletters import REDACTED, letter_id
 from engine.runtime.plan import MappingPlan
 
 BATCH = 200
@@ -138,7 +138,9 @@ def entries_of(letters: Iterable[Mapping[str, Any]]) -> list[Entry]:
 
 
 def is_redacted(value: Any, fields: Collection[str]) -> bool:
-    """Does the record hold a field whose content was not kept?"""
+    """Does the record hold a field whose content was not kept, or was all of a row not kept?"""
     if isinstance(value, dict):
         return any(key in fields or is_redacted(inner, fields) for key, inner in value.items())
-    return isinstance(value, list) and any(is_redacted(inner, fields) for inner in value)
+    if isinstance(value, list):
+        return any(is_redacted(inner, fields) for inner in value)
+    return bool(value == REDACTED)

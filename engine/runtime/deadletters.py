@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import re
 from collections.abc import Iterator
 from hashlib import blake2b
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +62,10 @@ class DeadLetters:
     def add(self, letter: DeadLetter) -> None:
         if len(self.examples) < EXAMPLES:
             self.examples.append(_in_short(letter))
+        redact(letter, self.settings.redact)  # first: what is not kept tells what the reason must not quote
         for part in ("record", "payload", "request", "response"):
             if part not in self.settings.include:
                 setattr(letter, part, None)
-        redact(letter, self.settings.redact)
         self._lines.append(self._mask.json(encode(letter)).encode() + b"\n")
 
     def flush(self) -> None:
@@ -120,11 +123,19 @@ def _printable(value: Any) -> Any:
 
 
 REDACTED = "[redacted]"
+CUT = 16  # of a text longer than this a beginning is hidden, too
+_QUOTED = re.compile(r"""(["'])(.+?)\1""", re.DOTALL)
 
 
 def redact(letter: DeadLetter, fields: tuple[str, ...]) -> None:
-    """Takes the content of these fields out of the letter, also where its reason or the answer quotes it."""
+    """Takes the content of these fields out of the letter, also where its reason or the answer quotes it.
+
+    Where a field stands in a row that could not be read nobody can tell: nothing of such a row is kept.
+    """
     if not fields:
+        return
+    if letter.stage == "source" and isinstance(letter.record, str):
+        letter.record, letter.reason = REDACTED, _without_quotes(letter.reason, letter.record, fields)
         return
     hidden = sorted({*contents(letter.record, fields), *contents(letter.payload, fields)}, key=len, reverse=True)
     letter.record, letter.payload = redacted(letter.record, fields), redacted(letter.payload, fields)
@@ -142,20 +153,46 @@ def contents(value: Any, fields: tuple[str, ...], *, inside: bool = False) -> It
         for one in value:
             yield from contents(one, fields, inside=inside)
     elif inside and not isinstance(value, bool) and value is not None and len(str(value)) > 1:
-        yield from {str(value), str(value).lower()}
+        text = str(value)
+        written = {text, repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        yield from written | {form.lower() for form in written}
 
 
 def _without(value: Any, hidden: list[str]) -> Any:
     """The value without these texts, wherever they stand in it."""
     if isinstance(value, str):
         for text in hidden:
-            value = value.replace(text, REDACTED)
+            value = _hide(value, text)
         return value
     if isinstance(value, dict):
         return {name: _without(one, hidden) for name, one in value.items()}
     if isinstance(value, (int, float)) and not isinstance(value, bool) and str(value) in hidden:
         return REDACTED
     return [_without(one, hidden) for one in value] if isinstance(value, list) else value
+
+
+def _hide(value: str, text: str) -> str:
+    """Without the text; of a long one also without a beginning, as messages quote long values in part."""
+    if len(text) <= CUT:
+        return value.replace(text, REDACTED)
+    at = 0
+    while (start := value.find(text[:CUT], at)) >= 0:
+        end = start + sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(value[start:], text, strict=False))
+        )
+        value, at = value[:start] + REDACTED + value[end:], start + len(REDACTED)
+    return value
+
+
+def _without_quotes(reason: str, row: str, fields: tuple[str, ...]) -> str:
+    """The reason without what it quotes of a row; names of columns stay, unless the row holds them, too."""
+
+    def hide(match: re.Match[str]) -> str:
+        quote, text = match.group(1), match.group(2)
+        told = text in fields or (text.removesuffix("…") not in row and "\\" not in text)
+        return match.group() if told else f"{quote}{REDACTED}{quote}"
+
+    return _QUOTED.sub(hide, reason)
 
 
 def redacted(value: Any, fields: tuple[str, ...]) -> Any:

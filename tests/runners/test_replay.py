@@ -231,10 +231,16 @@ def test_what_cannot_be_replayed_is_said(tmp_path):
     world.run()
     found = world.replay(text)
     assert dict(found.left) == {"a part of the record was not kept (dead_letters.redact)": 1}
+    found = world.replay(USERS)  # what was kept does not change with the file
+    assert dict(found.left) == {"a part of the record was not kept (dead_letters.redact)": 1}
     found = world.replay(USERS.replace("profiles:", "people:"))
     assert dict(found.left) == {"the file has no such source or mapping any more": 1}
     to_file = USERS.replace('type: iterable, api_key: "${ITERABLE_API_KEY}"', "type: file, path: out.jsonl")
-    found = world.replay(to_file.replace("crm.update_user", "crm"))
+    (tmp_path / "whole").mkdir()
+    other = Again(tmp_path / "whole", USERS)
+    other.write("customers.csv", customers(4, {1: "1,user1@shop.test,x"}))
+    other.run()
+    found = other.replay(to_file.replace("crm.update_user", "crm"))
     assert found.chosen == 0
     assert "written whole" in next(iter(found.left))
 

@@ -1,5 +1,6 @@
 """Dead letters: private, whole lines, masked, once per id."""
 
+import json
 import os
 
 import msgspec
@@ -88,6 +89,32 @@ def test_what_is_redacted_stands_nowhere_else_in_the_letter(path):
     (read,) = letters_of(path, one, redact=("email",))
     assert b"ada@x.org" not in path.read_bytes().lower()
     assert read["response"]["status"] == 200 and read["record"]["n"] == [1]
+
+
+@pytest.mark.parametrize("value", ["ada@x.org" * 20, 'a"d\\a', "ad\nä", "Ädä"])
+def test_what_is_redacted_is_not_quoted_in_part_nor_escaped(path, value):
+    cut, answer = json.dumps(value[:80], ensure_ascii=False), json.dumps({"bad": [value]})
+    one = letter(reason=f"email: int: {cut} is no number; {value[:80]!r}", record={"email": value}, response=answer)
+    (read,) = letters_of(path, one, redact=("email",))
+    assert read["reason"] == "email: int: \"[redacted]\" is no number; '[redacted]'"
+    assert json.loads(read["response"]) == {"bad": ["[redacted]"]}
+
+
+def test_what_is_redacted_is_not_quoted_where_its_record_is_left_out(path):
+    one = letter(reason="email: 'a@b.c' is not acceptable")
+    (read,) = letters_of(path, one, redact=("email",), include=("response",))
+    assert (read["record"], read["reason"]) == (None, "email: '[redacted]' is not acceptable")
+
+
+def test_nothing_of_a_row_that_cannot_be_read_is_kept_where_fields_are_redacted(path):
+    one = letter(
+        stage="source", record="1,a@b.c,secret", reason="column 'email': 'a@b.c' is not an integer", payload=None
+    )
+    (read,) = letters_of(path, one, redact=("email",))
+    assert (read["record"], read["reason"]) == ("[redacted]", "column 'email': '[redacted]' is not an integer")
+    one = letter(stage="source", record="1,a@b.c", reason="column 'age': \"a@b…\" is not an integer", payload=None)
+    (read,) = letters_of(path.with_name("b"), one, redact=("email",))
+    assert read["reason"] == "column 'age': \"[redacted]\" is not an integer"
 
 
 def test_parts_may_be_left_out(path):
