@@ -20,6 +20,7 @@ from engine.console import json_text, stderr, stdout
 from engine.errors import EngineError, InvalidPipeline
 from engine.model import Problem
 from engine.registry import Registry
+from engine.runtime.masks import Masker
 from engine.trials.given import Case
 from engine.trials.running import Trial, attempt
 from engine.trials.tracing import OMITTED, Field, fields_of
@@ -49,7 +50,7 @@ def try_file(
         raise InvalidPipeline(f"--lookups: there is no lookup {unknown[0]}; there are: {', '.join(pipeline.lookups)}")
     values = {name: [value] for name, value in by_hand.items()}
     trial = attempt(pipeline, registry, Case({name: [given] for name in pipeline.sources}, values), loaded.secrets)
-    _tell(trial, loaded.document)
+    _tell(trial, loaded.document, Masker(loaded.secrets))
     return 1 if trial.letters or trial.status not in ("succeeded", "partial") else 0
 
 
@@ -111,29 +112,35 @@ def _content(file: Path) -> bytes | None:
 # --- what is told -----------------------------------------------------------------------------------------------
 
 
-def _tell(trial: Trial, document: Document) -> None:
+def _tell(trial: Trial, document: Document, mask: Callable[[str], str]) -> None:
+    def say(text: str) -> None:
+        _say(mask(text))
+
+    def complain(text: str) -> None:
+        stderr(mask(text))
+
     places: dict[str, dict[str, NodePath]] = {}
     for seen in trial.seen:
         name = seen.plan.spec.name
         target = f"{seen.plan.spec.sink}.{seen.plan.spec.action}"
         fields = list(fields_of(seen))
         places.setdefault(name, {}).update({field.name: field.path for field in fields})
-        _say(f"{name} → {target}" if fields else f"{name} → {target}: left out by `when` or `skip`")
+        say(f"{name} → {target}" if fields else f"{name} → {target}: left out by `when` or `skip`")
         for field in fields:
-            _say(_line(field, document))
+            say(_line(field, document))
             if field.failure is not None:
                 reason = field.failure.reason.removeprefix(f"{field.failure.field}: ")
                 start, length = field.at or (None, 1)
                 problem = Problem(field.failure.code, f"{field.name}: {reason}", field.path, start, length)
-                stderr(document.place(problem).render())
+                complain(document.place(problem).render())
     for letter in trial.letters:
         if letter["stage"] in ("payload", "vendor"):
-            stderr(_refusal(letter, places.get(letter["mapping"], {}), document))
+            complain(_refusal(letter, places.get(letter["mapping"], {}), document))
     for request in trial.requests:
-        _say(f"{request.method} {request.url}")
-        _say(_pretty(request.body))
+        say(f"{request.method} {request.url}")
+        say(_pretty(request.body))
     if trial.error is not None:
-        stderr(f"the run ended: {trial.error}")
+        complain(f"the run ended: {trial.error}")
 
 
 def _refusal(letter: dict[str, Any], places: dict[str, NodePath], document: Document) -> str:

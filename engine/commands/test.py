@@ -22,6 +22,7 @@ from engine.console import json_text, several, stderr, stdout
 from engine.errors import InvalidPipeline
 from engine.model import Problem
 from engine.registry import Registry
+from engine.runtime.masks import Masker
 from engine.runtime.plan import build
 from engine.trials.comparing import Difference, differences
 from engine.trials.coverage import missed, unsaid
@@ -62,7 +63,7 @@ def test_files(
         tested = run_tests(loaded.pipeline, registry, loaded.secrets)
         if accept:
             tested = _accepted(file, loaded.document, tested)
-        _tell(tested, loaded.document, as_json)
+        _tell(tested, loaded.document, as_json, Masker(loaded.secrets))
         if coverage:
             _cover(loaded.pipeline, loaded.document, tested)
         count, failed = count + len(tested), failed + sum(bool(one.wrong) for one in tested)
@@ -105,16 +106,16 @@ def _mistaken(loaded: Loaded) -> Iterator[Finding]:
 # --- what is told -------------------------------------------------------------------------------------------
 
 
-def _tell(tested: Sequence[Tested], document: Document, as_json: bool) -> None:
+def _tell(tested: Sequence[Tested], document: Document, as_json: bool, mask: Masker) -> None:
     for one in tested:
         findings = [_finding(difference, document) for difference in one.wrong]
         if as_json:
             found = {"file": document.name, "test": one.name, "passed": not one.wrong,
                      "differences": [finding.to_json() for finding in findings]}  # fmt: skip
-            stdout(json_text(found) + "\n")
+            stdout(mask.json(json_text(found)) + "\n")
         stderr(f"{'failed' if one.wrong else 'ok    '}  {one.name}")
         for difference, finding in zip(one.wrong, findings, strict=True):
-            stderr(_with_more(finding.render(), difference.message))
+            stderr(mask(_with_more(finding.render(), difference.message)))
 
 
 def _finding(difference: Difference, document: Document) -> Finding:

@@ -14,6 +14,7 @@ from engine.errors import EngineError
 from engine.model import Mapped, Rows
 from engine.registry import Registry
 from engine.runners.local import Options, run_pipeline
+from engine.runners.pretended import pretended
 from engine.runtime.clock import FakeClock
 from engine.runtime.deadletters import read_letters
 from engine.runtime.lanes import Item
@@ -65,7 +66,8 @@ def attempt(pipeline: Pipeline, registry: Registry, case: Case, secrets: tuple[s
     clock = FakeClock()
     vendors = Vendors(clock, script(case.vendor))
     with TemporaryDirectory(prefix="engine-trial-") as folder:
-        arranged_pipeline, arranged_registry = arranged(pipeline, registry, case, Path(folder))
+        unaddressed = pretended(pipeline, registry)  # what vendors answer here they answer at their own addresses
+        arranged_pipeline, arranged_registry = arranged(unaddressed, registry, case, Path(folder))
         options = Options(
             clock=clock, chance=Random(0), secrets=secrets,  # noqa: S311 - chance that must repeat
             prepare=lambda work: _watch(work, trial),

@@ -251,3 +251,28 @@ def test_record_from_what_is_no_file(shell):
     shell.write("shop.yaml", one(ADA, "{}"))
     with pytest.raises(InvalidPipeline, match=r"neither a number nor a file"):
         shell("test", "shop.yaml", "--record", "no.jsonl")
+
+
+PROXIED = """\
+version: 1
+name: shop
+sources: {customers: {type: file, path: customers.csv, key: id}}
+sinks: {crm: {type: iterable, api_key: hush-hush-hush, base_url: "http://127.0.0.1:9/api"}}
+mappings:
+  profiles: {from: customers, to: crm.update_user, fields: {userId: "{{ record.id }}", dataFields: {note: hush-hush-hush}}}
+tests:
+  - {name: one, given: [{id: "7"}], expect: {counts: {delivered: 1}, profiles: [{dataFields: {note: NOTE}}]}}
+"""
+
+
+def test_vendors_behind_another_address_are_pretended_too(shell):
+    done = run(shell, PROXIED.replace("NOTE", "hush-hush-hush"))
+    assert (done.code, "none failed" in done.err) == (0, True)
+
+
+def test_no_secret_is_shown_by_a_test_that_fails(shell):
+    done = run(shell, PROXIED.replace("NOTE", "other"), "--json")
+    assert done.code == 1
+    assert 'expected "other", found "•••"' in done.err
+    assert "hush" not in done.out and "hush" not in done.err
+    assert json.loads(done.out)["passed"] is False

@@ -156,3 +156,18 @@ def test_the_watch_acts_again_when_the_content_changed(tmp_path):
 
     assert watch(file, act, sleep, lambda: len(slept) < 5) == 0
     assert acted == ["one", "two", "three"]
+
+
+def test_no_secret_is_shown_and_vendors_behind_another_address_are_pretended(shell):
+    shell.write("secret.yaml", """\
+version: 1
+name: shop
+sources: {customers: {type: file, path: customers.csv, key: id}}
+sinks: {crm: {type: iterable, api_key: hush-hush-hush, base_url: "http://127.0.0.1:9/api"}}
+mappings:
+  profiles: {from: customers, to: crm.update_user, fields: {userId: "{{ record.id }}", dataFields: {note: hush-hush-hush}}}
+""")  # fmt: skip
+    done = shell("try", "secret.yaml", "--record", '{"id": "7"}')
+    assert done.code == 0, done.err
+    assert 'dataFields.note: "•••"' in done.out and '"note": "•••"' in done.out
+    assert "hush" not in done.out and "hush" not in done.err
