@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +16,16 @@ ROOT = Path(__file__).parent.parent.parent
 SCALE = 1 << 20 if sys.platform == "darwin" else 1 << 10  # of ru_maxrss
 
 
-def bounded() -> None:
-    """The kernel ends what takes longer: SIGXCPU, which no handler of ours catches."""
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+# A process inherits the peak of the one that it was forked from, and this one may be large: a small one starts it.
+# The kernel ends what takes longer: SIGXCPU, which no handler of ours catches.
+LAUNCHER = f"""
+import os, resource, sys
+if not (child := os.fork()):
+    resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS + 1}))
+    os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+_, status, usage = os.wait4(child, 0)
+open(sys.argv[1], "w").write(f"{{os.waitstatus_to_exitcode(status)}} {{usage.ru_maxrss}}")
+"""
 
 
 def start(attack: Attack, folder: Path) -> tuple[int, str, float]:
@@ -32,14 +38,14 @@ def start(attack: Attack, folder: Path) -> tuple[int, str, float]:
 def command(folder: Path, arguments: tuple[str, ...], environ: dict[str, str]) -> tuple[int, str, float]:
     printed = folder / "printed.txt"
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(folder), **environ}
+    usage = folder / "usage.txt"
     with printed.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "engine", *arguments],
-            cwd=folder, stdout=output, stderr=output, env=environ, preexec_fn=bounded,
+        subprocess.run(
+            [sys.executable, "-S", "-c", LAUNCHER, usage, "-m", "engine", *arguments],
+            cwd=folder, stdout=output, stderr=output, env=environ, check=True,
         )  # fmt: skip
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, printed.read_text("utf-8"), usage.ru_maxrss / SCALE
+    code, peak = map(int, usage.read_text().split())
+    return code, printed.read_text("utf-8"), peak / SCALE
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.id)
