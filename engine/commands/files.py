@@ -15,7 +15,7 @@ from engine.console import stderr
 from engine.errors import InvalidPipeline
 from engine.registry import Registry
 from engine.runners.findings import all_findings as all_findings
-from engine.runners.pretended import pretended
+from engine.runners.pretended import pretended, unpretended
 
 
 def checked(
@@ -39,8 +39,15 @@ def load_all(
             stderr(finding.render())
         wrong |= any(finding.is_error for finding in findings)
         if loaded.pipeline is not None:
+            if sandbox:
+                _tell_of_strangers(file, loaded.pipeline, registry)
             found.append((pretended(loaded.pipeline, registry) if sandbox else loaded.pipeline, loaded.secrets))
     return None if wrong else found
+
+
+def _tell_of_strangers(file: Path, pipeline: Pipeline, registry: Registry) -> None:
+    for vendor in unpretended(pipeline, registry):
+        stderr(f"{file}: warning: nothing in the sandbox answers as {vendor}; `engine test` does, by `vendor:`")
 
 
 def pipeline_of(file: Path, state: Path | None = None) -> Pipeline:

@@ -48,6 +48,14 @@ def test_it_is_listed_and_described(engine):
     assert "initials(separator: str = ''): The first letters" in engine("plugins", "initials").stdout
 
 
+def test_who_is_not_in_the_sandbox_is_said(engine):
+    done = engine("run", FILE, "--sandbox", "--no-progress", "--state", engine.folder / "state", code=3)
+    assert (
+        done.stderr.splitlines()[0]
+        == f"{FILE}: warning: nothing in the sandbox answers as acme; `engine test` does, by `vendor:`"
+    )
+
+
 def test_editors_know_it(engine):
     schema = json.loads(engine("schema").stdout)
     assert "acme" in schema["$defs"]["sink"]["properties"]["type"]["enum"]
