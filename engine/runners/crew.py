@@ -36,13 +36,14 @@ class DefectInWorker(Exception):
 
 
 class Worker:
-    """One process. `progress` is what it said last; `ended` how it ended."""
+    """One process. `progress` is what it said last; `ended` how it ended; `known` what it had counted before."""
 
     def __init__(self, number: int, lock: int) -> None:
         self.number = number
         self.connection, other = Pipe()
         self.progress: Progress | None = None
         self.ended: Ended | None = None
+        self.known = Counts()
         try:
             self.process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-P", "-c", BOOT, str(other.fileno()), json.dumps(sys.path)],
@@ -53,9 +54,9 @@ class Worker:
 
     @property
     def counts(self) -> Counts:
-        if self.ended is not None and (self.ended.counts.sources or self.progress is None):
+        if self.ended is not None and self.ended.counts.sources:
             return self.ended.counts
-        return self.progress.counts if self.progress is not None else Counts()
+        return self.progress.counts if self.progress is not None else self.known
 
     def send(self, word: Job | bytes) -> None:
         with suppress(OSError):  # it has ended, which is heard

@@ -87,6 +87,8 @@ class Together:
         crew = Crew(self._of, self._lock, self._clock)  # first: they take their time to start
         try:
             self._head = self._begun(run_id)
+            for worker, (share, _) in zip(crew.workers, self._state.shares(self._head), strict=True):
+                worker.known = share.counts  # errors are judged over all, also of those that have not spoken yet
             shares = msgspec.convert(self._head.shares, list[Share])
             with self._interruptible(), served(vendors) if vendors else nullcontext() as address:
                 for worker, job in zip(crew.workers, self._jobs(shares, address), strict=True):

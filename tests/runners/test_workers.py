@@ -15,7 +15,9 @@ import pytest
 
 from engine.commands.state import reset, show
 from engine.errors import InvalidPipeline, Refused
+from engine.runners.workers import Together
 from engine.runtime.claims import owner
+from engine.runtime.counts import total
 from tests.runners.sharing import Shop, facts, people, told
 
 FILES = """
@@ -305,6 +307,25 @@ def test_a_halt_of_one_stops_the_others_and_the_next_start_ends_it(tmp_path):
     one.write("customers.csv", rows(1_500))
     assert facts(one.run(1).report) == facts(end.report)
     assert told(shop.letters) == told(one.letters)
+
+
+def test_errors_are_judged_over_all_workers_from_the_first_word_of_any(tmp_path, monkeypatch):
+    """After a resume, the share of errors of one that has spoken alone may be too large, and that of all may not."""
+    shop = Shop(tmp_path / "shop", VENDOR)
+    shop.write("customers.csv", rows(1_500))
+    shop.refuses = lambda: min(shop.senders()[0], shop.senders()[1]) > 4
+    before = shop.run(2).report
+    shop.refuses, known, follow = None, [], Together._follow
+
+    def look(together, crew):
+        known.append(total(worker.counts for worker in crew.workers))
+        follow(together, crew)
+
+    monkeypatch.setattr(Together, "_follow", look)
+    assert shop.run(2).report["resumed"]
+    counted = {name: (count.records, count.delivered) for name, count in known[0].mappings.items()}
+    assert counted == {name: (c["records"], c["delivered"]) for name, c in before["mappings"].items()}
+    assert sum(delivered for _, delivered in counted.values()) > 0
 
 
 def test_a_run_of_one_is_not_taken_up_by_several(tmp_path):
