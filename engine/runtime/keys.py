@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from engine.config.messages import did_you_mean
 from engine.config.pipeline import SourceSpec
-from engine.errors import EngineError
+from engine.errors import EngineError, InvalidPipeline
 from engine.model import Problem
 from engine.plugin import Source
+from engine.runtime.unfit import bad_setting
 
 Shapes = list[tuple[str, ...] | None]
 """The sets of columns that rows are known to have; None where they are not known."""
@@ -39,3 +40,16 @@ def shapes_of(source: Source) -> Shapes:
     if not found - {None}:
         return [getattr(source, "declared", None)]
     return sorted(found, key=lambda c: c or ())
+
+
+def header_problems(spec: SourceSpec, source: Source) -> list[Problem]:
+    """A header that a run would refuse, as far as it is there to read: doubled columns, or a missing one."""
+    look = getattr(source, "shapes", None)
+    try:
+        if look is not None:
+            look()
+    except InvalidPipeline as error:
+        return [bad_setting(error, "sources", spec)]
+    except (EngineError, OSError):
+        pass
+    return []

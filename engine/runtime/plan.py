@@ -17,7 +17,7 @@ from engine.plugin import Action, Conversation, Source, Vendor, Writer
 from engine.registry import Registry
 from engine.runtime.addresses import address_problems
 from engine.runtime.counts import SinkCounts
-from engine.runtime.keys import Shapes, common_shapes, key_problems, shapes_of
+from engine.runtime.keys import Shapes, common_shapes, header_problems, key_problems, shapes_of
 from engine.runtime.lanes import Lanes
 from engine.runtime.lookups import LookupPlan, parameter_problems
 from engine.runtime.payloads import Check
@@ -155,7 +155,8 @@ def build(
         n: q for n, s in pipeline.sources.items()
         if ("sources", n) not in broken and (q := _source(s, pipeline, registry, problems))
     }  # fmt: skip
-    problems += [each for plan in sources.values() for each in key_problems(plan.spec, shapes_of(plan.source))]
+    for plan in sources.values():
+        problems += header_problems(plan.spec, plan.source) or key_problems(plan.spec, shapes_of(plan.source))
     buckets: dict[tuple[str, str], Bucket] = {}
     sinks = {n: p for n, s in pipeline.sinks.items() if (p := _sink(s, pipeline, registry, buckets, problems))}
     lookups = {

@@ -128,7 +128,10 @@ class FileSource:
 
     def shapes(self) -> set[tuple[str, ...] | None]:
         """The sets of columns that a look of bounded cost finds; partitions are not settled by it."""
-        found = seen_beforehand(self.path, self.base)
+        try:
+            found = seen_beforehand(self.path, self.base)
+        except InvalidPipeline:  # a file that is not there yet: a run will say so
+            return {None}
         self._places = {place.name: place for place in found}
         try:
             return {self.columns(name) for name in self._places} or {None}
