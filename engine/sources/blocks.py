@@ -9,6 +9,7 @@ from itertools import accumulate
 Read = Callable[[int], bytes]  # about so many bytes; b"" only at the end
 
 CHUNK = 128 * 1024  # what is read at once
+FEW = 4  # rows of a block that are looked for one by one; where more are asked for, all are found at once
 HEAD = 4096  # bytes of an over-long line that are kept for its dead letter
 
 
@@ -53,17 +54,23 @@ class Spots:
     Every line is a row unless `kept` names the lines that are.
     """
 
-    __slots__ = ("block", "kept", "line", "newline", "offset", "starts")
+    __slots__ = ("asked", "block", "kept", "line", "newline", "offset", "starts")
 
     def __init__(self, block: bytes, newline: bytes, line: int, offset: int, kept: list[int] | None = None) -> None:
         self.block, self.newline, self.line, self.offset, self.kept = block, newline, line, offset, kept
         self.starts: list[int] | None = None
+        self.asked = 0
 
     def __call__(self, row: int) -> tuple[int, int]:
+        line = row if self.kept is None else self.kept[row]
         if self.starts is None:
+            self.asked += 1
+            if self.asked <= FEW and len(self.newline) == 1:
+                behind = self.block.split(self.newline, line)
+                if len(behind) > line:
+                    return self.line + line, self.offset + len(self.block) - len(behind[line])
             lengths = map(len, chopped(self.block, self.newline))
             self.starts = list(accumulate(lengths, initial=self.offset))
-        line = row if self.kept is None else self.kept[row]
         return self.line + line, self.starts[line]
 
 

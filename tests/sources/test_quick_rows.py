@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from engine.sources.blocks import Spots
 from tests.sources.helpers import bad, records, source
 
 CELLS = ["", "a", "ä b", " x ", '"q"', '"a,b"', '"a\nb"', '"say ""hi"""', '"\n1,2,3\n"', "7", '""', '"x\n"']
@@ -53,3 +54,14 @@ def test_a_cell_left_open_in_a_line_with_pairs_of_quotes(tmp_path):
     found = source(tmp_path, text.encode())
     assert records(found) == list(csv.reader(io.StringIO(text, newline=""), strict=True))[1:]
     assert bad(found) == []
+
+
+@pytest.mark.parametrize("block", [b"", b"\n", b"a", b"a\nbc\n", b"a\nbc", b"\n\nx\n\n", b"abc\n" * 300])
+def test_a_row_is_where_it_is_however_often_one_asks(block):
+    lines = block.splitlines(keepends=True)
+    expected = [(7 + at, 100 + sum(map(len, lines[:at]))) for at in range(len(lines) + 1)]
+    patient = Spots(block, b"\n", 7, 100)
+    for at in [*range(len(lines)), *range(len(lines))]:
+        assert patient(at) == Spots(block, b"\n", 7, 100)(at) == expected[at]
+    if lines:
+        assert Spots(block, b"\n", 7, 100)(len(lines))[1] == 100 + len(block)
