@@ -264,7 +264,7 @@ class _Writer:
         return Code(local, NUMS if kind == NUM else ANY)
 
     def _walked(self, members: Code) -> str:
-        """A local that holds a list to go through; the lists of a record are bounded together, as there."""
+        """A local that holds a list to go through; all lists of a record share the bound of the reference."""
         local = self.emitter.temp()
         self.line(f"if ({local} := {members.text}).__class__ is not list: _bail()")
         self.line(f"walked += len({local})")
